@@ -1,0 +1,1 @@
+"""What touches the world, one role per module; ``protocols`` says what each role promises."""
