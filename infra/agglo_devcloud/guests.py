@@ -1,0 +1,187 @@
+"""Guests on this machine: containers of systemd-nspawn on an overlay of an image, one per Nova server.
+
+Nova's driver (``openstack.virt``) starts them; the rest of the package finds, stops and cleans them, also when Nova is
+gone. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agglo_devcloud import cgroups, network, processes
+from agglo_devcloud.commands import run, succeeds
+from agglo_devcloud.layout import Layout
+
+_PREFIX = "guest-"
+_STOP_SECONDS = 15
+# Enter the control groups named first (their number is $1), then become the rest of the command line.
+_ENTER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1" || exit 1; shift; n=$((n-1)); done; exec "$@"'
+_NSPAWN_STATE = Path("/run/systemd/nspawn")
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One server's container; ``uuid`` is Nova's."""
+
+    layout: Layout
+    uuid: str
+
+    @property
+    def short(self) -> str:
+        """Eight characters that tell guests of a cloud apart."""
+        return self.uuid[:8]
+
+    @property
+    def machine(self) -> str:
+        """Machine name for systemd-nspawn."""
+        return f"agglo-{self.layout.name}-{self.short}"
+
+    @property
+    def netns(self) -> str:
+        """The guest's network namespace."""
+        return self.layout.netns(f"g{self.short}")
+
+    @property
+    def directory(self) -> Path:
+        """Where its overlay and console log are."""
+        return self.layout.run / "nova" / "instances" / self.uuid
+
+    @property
+    def host(self) -> str:
+        """Name of the compute host that it was booted on; empty when unknown."""
+        try:
+            return (self.directory / "host").read_text()
+        except OSError:
+            return ""
+
+    @property
+    def root(self) -> Path:
+        """Its root file system, when mounted."""
+        return self.directory / "root"
+
+    @property
+    def console(self) -> Path:
+        """What it wrote to its console."""
+        return self.directory / "console.log"
+
+    @property
+    def process_name(self) -> str:
+        """Name of its process in ``processes``."""
+        return f"{_PREFIX}{self.uuid}"
+
+    def process(self) -> processes.Process | None:
+        """Its systemd-nspawn, or None when it does not run."""
+        return processes.find(self.layout, self.process_name)
+
+
+def all_guests(layout: Layout) -> list[Guest]:
+    """Every guest that has files, running or not."""
+    directory = layout.run / "nova" / "instances"
+    if not directory.is_dir():
+        return []
+    return [Guest(layout, path.name) for path in sorted(directory.iterdir()) if len(path.name) == 36]
+
+
+def mount(guest: Guest, host: str, image: Path) -> None:
+    """Mount its root: an overlay of its own files over ``image``, a directory; nothing when it is mounted.
+
+    ``host`` is the compute host's name, remembered.
+    """
+    if guest.root.is_mount():
+        return
+    for name in ("root", "upper", "work"):
+        (guest.directory / name).mkdir(parents=True, exist_ok=True)
+    (guest.directory / "host").write_text(host)
+    options = f"lowerdir={image},upperdir={guest.directory / 'upper'},workdir={guest.directory / 'work'}"
+    run(["mount", "-t", "overlay", "-o", options, "overlay", guest.root])
+
+
+def start(guest: Guest, *, hostname: str, memory_mib: int) -> processes.Process:
+    """Boot it; its root must be mounted and its namespace there. The process that runs until it is powered off."""
+    entries = cgroups.make(guest.layout, guest.machine, memory_mib)
+    command = ["sh", "-c", _ENTER, "sh", str(len(entries)), *map(str, entries)]
+    command += network.enter(guest.netns, *_nspawn(guest, hostname))
+    with guest.console.open("ab") as out:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=_environment(guest)
+        )
+    child.returncode = 0  # it is meant to outlive this object, which would complain
+    return processes.record(guest.layout, guest.process_name, child.pid)
+
+
+def _nspawn(guest: Guest, hostname: str) -> list[str]:
+    """The container's command: works with any init on the host, since it talks to no machined and no system manager."""
+    return [
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        f"--directory={guest.root}",
+        f"--machine={guest.machine}",
+        f"--hostname={hostname}",
+        "--register=no",
+        "--keep-unit",
+        "--console=read-only",
+        "--capability=CAP_NET_ADMIN",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+        "--setenv=product_name=OpenStack Nova",  # cloud-init looks for a config drive only on OpenStack
+    ]
+
+
+def _environment(guest: Guest) -> dict[str, str]:
+    """Nothing of the caller's environment reaches a guest; guests use cgroup v2 whatever the host does."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+        processes.MARK: str(guest.layout.run),
+    }
+
+
+def stop(layout: Layout, stopped: Iterable[Guest]) -> None:
+    """Shut the guests down together (their systemd stops its services), kill what does not end; keep their files."""
+    wanted = list(stopped)
+    processes.stop(layout, [guest.process_name for guest in wanted], timeout=_STOP_SECONDS)
+    for guest in wanted:
+        cgroups.remove(layout, guest.machine)
+        with contextlib.suppress(OSError):
+            (_NSPAWN_STATE / "propagate" / guest.machine).rmdir()
+
+
+def unmount(guest: Guest) -> None:
+    """Unmount its root."""
+    if guest.root.is_mount() and not succeeds(["umount", guest.root]):
+        run(["umount", "--lazy", guest.root])
+
+
+def remove(guest: Guest) -> None:
+    """Stop it and delete its files and namespace."""
+    stop(guest.layout, [guest])
+    unmount(guest)
+    network.remove_namespace(guest.netns)
+    shutil.rmtree(guest.directory, ignore_errors=True)
+
+
+def stop_all(layout: Layout) -> None:
+    """Stop every guest of the cloud, recorded or not, unmount their roots, and leave no control group."""
+    recorded = [name.removeprefix(_PREFIX) for name in processes.names(layout) if name.startswith(_PREFIX)]
+    uuids = {guest.uuid for guest in all_guests(layout)} | set(recorded)
+    found = [Guest(layout, uuid) for uuid in sorted(uuids)]
+    stop(layout, found)
+    for guest in found:
+        unmount(guest)
+    _unmount_below(layout.run)
+    cgroups.remove(layout)
+
+
+def _unmount_below(directory: Path) -> None:
+    """Unmount whatever is left below the run directory, deepest first."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount_point in sorted((m for m in mounts if Path(m).is_relative_to(directory)), reverse=True):
+        run(["umount", "--lazy", mount_point.replace("\\040", " ")])
