@@ -1,0 +1,57 @@
+"""Typed reading of a program's inputs and of outputs of other stacks (both are JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+Json = Mapping[str, JsonValue]
+
+
+def text(data: Json, key: str) -> str:
+    """A string. TypeError when it is something else."""
+    value = data[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not a string")
+    return value
+
+
+def number(data: Json, key: str) -> int:
+    """A whole number."""
+    value = data[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{key} is not a whole number")
+    return value
+
+
+def table(data: Json, key: str) -> Json:
+    """A map."""
+    value = data[key]
+    if not isinstance(value, dict):
+        raise TypeError(f"{key} is not a map")
+    return value
+
+
+def tables(data: Json, key: str) -> list[Json]:
+    """A list of maps."""
+    value = data[key]
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is not a list")
+    return [item for item in value if isinstance(item, dict)]
+
+
+def texts(data: Json, key: str) -> list[str]:
+    """A list of strings."""
+    value = data[key]
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is not a list")
+    return [str(item) for item in value]
+
+
+def numbers(data: Json, key: str) -> list[int]:
+    """A list of whole numbers."""
+    value = data[key]
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is not a list")
+    return [item for item in value if isinstance(item, int)]
