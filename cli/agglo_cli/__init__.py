@@ -1,0 +1,1 @@
+"""The command line: parse, call the workflow, print. Answers go to stdout, progress and errors to stderr."""
