@@ -13,7 +13,7 @@ setup: ## Install what is missing: Debian packages, uv, the project's environmen
 
 demo: setup ## From a fresh machine to a commune's portal on a real OpenStack
 	@$(bin)/agglo dev up
-	@$(bin)/agglo apply all --yes
+	@$(bin)/agglo apply schiltigheim --yes
 
 test: setup lint ## Every test, with one run of the whole path on an embedded cloud of its own (minutes)
 	@$(bin)/pytest

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import IO
 
 import click
+from pydantic import JsonValue
 
 from agglo import workflow
 from agglo.errors import Exit, UsageError
@@ -30,7 +32,7 @@ def plan(
     selector: str,
     as_json: bool,
     detailed_exitcode: bool,
-    output: click.utils.LazyFile | None,
+    output: IO[str] | None,
 ) -> int:
     """Say what apply would change, and why. Writes nothing.
 
@@ -136,7 +138,7 @@ def _confirm(session: Session, verb: str, yes: bool, *, quiet: bool) -> Confirm:
 
 def _report(session: Session, selector: str, outcome: Outcome, as_json: bool) -> int:
     rows = status.rows(session, selector)
-    failures = {str(stack): list(lines) for stack, lines in outcome.failures.items()}
+    failures: dict[str, JsonValue] = {str(stack): list(lines) for stack, lines in outcome.failures.items()}
     if as_json:
         answer_json(
             {
@@ -148,7 +150,7 @@ def _report(session: Session, selector: str, outcome: Outcome, as_json: bool) ->
         )
     else:
         status.show(rows)
-        for stack, lines in failures.items():
+        for stack, lines in outcome.failures.items():
             for line in lines:
                 click.secho(f"{stack}: {line}", fg="red", err=True)
     if failures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from pydantic import JsonValue
 
 from agglo_cli.console import answer_json, table
 from agglo_cli.session import Session, pass_session
@@ -38,8 +39,8 @@ def show(session: Session, name: str, as_json: bool) -> None:
     found = session.project.commune(name)
     requests = [r for r in session.project.requests.values() if r.commune == found]
     if as_json:
-        asked = [{"service": r.asked.service, "version": r.asked.version} for r in requests]
-        answer_json({**found.model_dump(mode="json", exclude={"values"}), "requests": list(asked)})
+        asked: list[JsonValue] = [{"service": r.asked.service, "version": r.asked.version} for r in requests]
+        answer_json({**found.model_dump(mode="json", exclude={"values"}), "requests": asked})
         return
     click.echo(f"{found.name} ({found.insee}), SIREN {found.siren}, {', '.join(found.postal_codes)}")
     click.echo(f"{found.population.count} inhabitants (population {found.population.kind})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 
@@ -12,6 +13,7 @@ from agglo_cli.console import answer_json, table
 from agglo_cli.session import Session, pass_session
 from agglo_devcloud import host, install, lifecycle, slots, trust
 from agglo_devcloud.errors import DevCloudError
+from agglo_devcloud.jobs import Job, Task
 from agglo_devcloud.layout import DEFAULT_NAME, Layout
 
 _NAME = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Which embedded cloud.")
@@ -26,14 +28,28 @@ def dev() -> None:
 @_NAME
 @pass_session
 def up(session: Session, name: str) -> None:
-    """Install what is missing, then start the cloud; what runs already is left alone."""
-    layout = slots.find(name) or slots.allot(name)
-    host.check(layout)
+    """Install what is missing and start the cloud, side by side; what runs already is left alone."""
+    host.check(slots.propose(name))
+    layout = slots.allot(name)
+    started: list[bool] = []
+
+    def start(task: Task) -> None:
+        started.append(lifecycle.up(layout, install.places(), task.progress))
+
     with session.voice.live("starting"):
-        parts = install.ensure(session.voice)
-        started = lifecycle.up(layout, parts, session.voice)
-    word = "is up" if started else "was up already"
+        install.ensure(
+            session.voice,
+            beside=[
+                Job("cloud", start, after=(install.ENVIRONMENT, install.DATABASE)),
+                Job("tools", _bring_tools),
+            ],
+        )
+    word = "is up" if any(started) else "was up already"
     click.echo(f"The embedded cloud '{name}' {word} (cloud {layout.cloud_name} in {layout.clouds_yaml}).")
+
+
+def _bring_tools(task: Task) -> None:
+    toolchain.ensure(task.say, task.run)
 
 
 @dev.command()
@@ -57,6 +73,8 @@ def reset(session: Session, name: str) -> None:
         click.echo(f"There is no embedded cloud '{name}'.")
         return
     with session.voice.live("removing"):
+        for line in trust.remove(layout):
+            session.voice.finish("trust", line)
         lifecycle.reset(layout, session.voice)
         slots.release(layout)
     click.echo(f"Nothing is left of the embedded cloud '{name}'.")
@@ -69,15 +87,15 @@ def status(name: str, as_json: bool) -> int:
     """Show the cloud's services, guests, memory and ports."""
     found = lifecycle.status(_known(name))
     if as_json:
-        answer_json(found.to_json())
+        answer_json({**asdict(found), "up": found.up, "memory": found.memory})
         return Exit.DONE if found.up else Exit.FAILED
     table(
         ("service", "state", "pid", "address", "memory"),
         [(s.name, s.state, str(s.pid or ""), s.address, _mib(s.memory)) for s in found.services],
     )
     table(
-        ("guest", "state", "compute host", "memory"),
-        [(g.name, g.state, g.host, _mib(g.memory)) for g in found.guests],
+        ("guest", "server", "state", "memory"),
+        [(g.machine, g.uuid, g.state, _mib(g.memory)) for g in found.guests],
     )
     return Exit.DONE if found.up else Exit.FAILED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import click
+from pydantic import JsonValue
 
 from agglo.errors import UsageError
 from agglo.layers import Key, Value
@@ -45,7 +46,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _json(value: Value) -> dict[str, object]:
+def _json(value: Value) -> JsonValue:
     return {
         "value": value.value,
         "set_by": str(value.origin),

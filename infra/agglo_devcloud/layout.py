@@ -75,7 +75,7 @@ class Layout:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise DevCloudError(
-                f"'{self.name}' is no name for an embedded cloud: 1 to 12 lower-case letters and digits, a letter first",
+                f"'{self.name}' is no name for an embedded cloud: 1 to 12 lower-case letters or digits, a letter first",
                 hint="agglo dev up --name test1",
             )
 

@@ -1,7 +1,7 @@
 """Ansible lookup ``secret``: a secret of the guest at hand, read from the Vault at the moment a task needs it.
 
-The host variable ``agglo_secrets`` says where each secret is kept; a token of minutes that opens the guest's own commune only
-is in the file that AGGLO_TOKENS_FILE names. Values go nowhere but into the task: use ``no_log``.
+The host variable ``agglo_secrets`` says where each secret is kept; a token of minutes that opens the guest's own
+commune only is in the file that AGGLO_TOKENS_FILE names. Values go nowhere but into the task: use ``no_log``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _client(insee: str) -> hvac.Client:
     if insee not in tokens:
         raise AnsibleError(f"there is no token for the secrets of commune {insee}")
     return hvac.Client(
-        url=os.environ["VAULT_ADDR"], token=tokens[insee], verify=os.environ.get("VAULT_CACERT", True), timeout=10
+        url=os.environ["VAULT_ADDR"], token=tokens[insee], verify=os.environ.get("VAULT_CACERT") or True, timeout=10
     )
 
 
@@ -65,7 +65,9 @@ def _read(client: hvac.Client, paths: dict[str, str], name: str) -> str:
     if name not in paths:
         raise AnsibleError(f"the release declares no secret '{name}'")
     try:
-        found = client.secrets.kv.v2.read_secret_version(path=paths[name], mount_point="kv", raise_on_deleted_version=True)
+        found = client.secrets.kv.v2.read_secret_version(
+            path=paths[name], mount_point="kv", raise_on_deleted_version=True
+        )
     except hvac.exceptions.VaultError as error:
         raise AnsibleError(f"the Vault does not give secret '{name}': {type(error).__name__}") from error
     return str(found["data"]["data"]["value"])

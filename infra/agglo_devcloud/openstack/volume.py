@@ -15,7 +15,7 @@ _CAPACITY_GIB = 10_000  # promised; files are sparse
 
 
 @interface.volumedriver
-class FileDriver(driver.VolumeDriver):  # type: ignore[misc]
+class FileDriver(driver.VolumeDriver):
     """Volumes, snapshots, clones and images as files; nothing can be attached to a guest yet."""
 
     VERSION = "1.0"

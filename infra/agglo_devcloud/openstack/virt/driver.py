@@ -37,7 +37,7 @@ def bind(cloud: Cloud) -> None:
     _cloud = cloud
 
 
-class NspawnDriver(driver.ComputeDriver):  # type: ignore[misc]
+class NspawnDriver(driver.ComputeDriver):
     """Boot, stop, reboot, delete guests and plug their networks. No volumes, resize, rescue or migration."""
 
     capabilities = {  # noqa: RUF012  # Nova's own convention
