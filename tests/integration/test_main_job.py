@@ -1,0 +1,252 @@
+"""The whole path on an embedded cloud of its own: up, apply, verify, faults, destroy, reset. Nothing here is a fake."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from agglo.adapters.connection import connect, read_env_file
+from agglo.adapters.vault import HvacVault
+from agglo_devcloud import install, processes, slots, vault
+from agglo_devcloud.layout import Layout
+
+pytestmark = pytest.mark.integration
+
+NAME = f"t{os.getpid() % 100_000}"
+PORTAL = "schiltigheim/portal"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An embedded cloud and a copy of the project that may be changed."""
+
+    layout: Layout
+    root: Path
+
+    def agglo(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the command line as a person would."""
+        return subprocess.run(
+            [Path(sys.executable).parent / "agglo", "--root", self.root, *arguments],
+            env={**os.environ, "AGGLO_DEV_CLOUD": NAME, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+    def done(self, *arguments: str) -> str:
+        """Run it and expect success; its stdout."""
+        result = self.agglo(*arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    @property
+    def state(self) -> Path:
+        return self.layout.run / "agglo"
+
+
+@pytest.fixture(scope="module")
+def cloud(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud with Schiltigheim's portal applied; reset at the end, whatever happened."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("stacks", "catalog", "playbooks"):
+        shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    made = Cloud(slots.propose(NAME), copy)
+    try:
+        made.done("dev", "up", "--name", NAME)
+        made.done("apply", "schiltigheim", "--yes")
+        yield made
+    finally:
+        made.agglo("dev", "reset", "--name", NAME)
+
+
+def test_the_portal_is_served_through_the_edge_with_a_trusted_certificate(cloud: Cloud) -> None:
+    (row,) = json.loads(cloud.done("status", "--json"))["instances"]
+    assert (row["service"], row["version"]) == ("portal", "1.0.0")
+    assert row["verified"].startswith("yes")
+    done = subprocess.run(
+        ["curl", "-sS", "--fail", "--cacert", cloud.layout.vault_dir / "ca.pem", row["url"]],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Bienvenue à Schiltigheim" in done.stdout
+
+
+def test_a_second_apply_does_nothing_and_says_so(cloud: Cloud) -> None:
+    before = {p: p.stat().st_mtime_ns for p in cloud.state.rglob("*") if p.is_file() and "locks" not in p.parts}
+    assert cloud.done("apply", "schiltigheim", "--yes").startswith("Nothing to do")
+    after = {p: p.stat().st_mtime_ns for p in cloud.state.rglob("*") if p.is_file() and "locks" not in p.parts}
+    assert before == after
+    assert cloud.agglo("plan", "schiltigheim", "--detailed-exitcode").returncode == 0
+
+
+def test_forced_engine_and_playbooks_change_nothing(cloud: Cloud) -> None:
+    cloud.done("apply", "schiltigheim", "--yes", "--force")
+    records = [json.loads(p.read_text()) for p in (cloud.state / "records").glob("*/*.json")]
+    assert {r["stack"]: r["engine"]["changes"] for r in records} == {r["stack"]: {} for r in records}
+    changed = {name: guest["changed"] for r in records for name, guest in r.get("guests", {}).items()}
+    assert changed == {"bastion": 0, "edge": 0, "schiltigheim-portal": 0}
+
+
+def test_no_secret_is_written_anywhere(cloud: Cloud) -> None:
+    """The secrets of this very apply are the canaries: searched in state, runs, guests' files and the process table."""
+    environment = read_env_file(cloud.layout.connection_env)
+    token = Path(environment["AGGLO_VAULT_TOKEN_FILE"]).read_text().strip()
+    canaries = [token]
+    for path in ("portal/admin_password", "cloud/credential"):
+        data = _commune_secret(cloud, environment, path)
+        canaries += [value for key, value in data.items() if key in ("value", "secret")]
+    assert len(canaries) == 3
+    assert all(len(canary) >= 20 for canary in canaries)
+    places = [cloud.state, cloud.root, cloud.layout.log, *(cloud.layout.run / "nova" / "instances").glob("*/upper")]
+    found = [path for place in places for path in _files(place) if _holds(path, canaries)]
+    assert found == []
+    assert [pid for pid in Path("/proc").glob("[0-9]*") if _holds(pid / "cmdline", canaries)] == []
+
+
+def test_a_changed_value_configures_one_guest_and_starts_no_engine(cloud: Cloud) -> None:
+    request = cloud.root / "stacks/communes/67447-schiltigheim/portal.yaml"
+    request.write_text("service: portal\nversion: 1.0.0\nvalues:\n  tagline: Bienvenue à Schilick.\n")
+    planned = json.loads(cloud.done("plan", "schiltigheim", "--json"))
+    pending = {c["title"]: (c["action"], c["guests"]) for c in planned["changes"] if c["action"] != "unchanged"}
+    assert pending == {"67447-schiltigheim/portal": ("configure", ["schiltigheim-portal"])}
+    history = cloud.state / "pulumi/.pulumi/history/instance/67447-portal"
+    before = sorted(history.iterdir())
+    cloud.done("apply", PORTAL, "--yes")
+    assert sorted(history.iterdir()) == before
+    url = json.loads(cloud.done("status", "--json"))["instances"][0]["url"]
+    page = subprocess.run(
+        ["curl", "-sS", "--cacert", cloud.layout.vault_dir / "ca.pem", url], capture_output=True, text=True, check=True
+    )
+    assert "Bienvenue à Schilick." in page.stdout
+
+
+def test_a_cloud_that_points_nowhere_is_one_error(cloud: Cloud, tmp_path: Path) -> None:
+    clouds = cloud.layout.clouds_yaml.read_text().replace(f":{cloud.layout.port('keystone')}", ":1")
+    (tmp_path / "clouds.yaml").write_text(clouds)
+    environment = {
+        **read_env_file(cloud.layout.connection_env),
+        "OS_CLIENT_CONFIG_FILE": str(tmp_path / "clouds.yaml"),
+        "AGGLO_STATE": str(tmp_path / "state"),
+    }
+    result = cloud.agglo("apply", "metro", "--yes", environment=environment)
+    assert result.returncode == 1
+    assert "the cloud does not answer" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "state" / "records").exists()
+
+
+def test_a_sealed_vault_is_one_error_and_up_unseals_it(cloud: Cloud) -> None:
+    _seal(cloud)
+    result = cloud.agglo("apply", "schiltigheim", "--yes")
+    assert result.returncode == 1
+    assert "sealed" in result.stderr
+    assert "agglo dev up" in result.stderr
+    cloud.done("dev", "up", "--name", NAME)
+    assert cloud.done("apply", "schiltigheim", "--yes").startswith("Nothing to do")
+
+
+def test_a_guest_that_fails_its_checks_is_told(cloud: Cloud) -> None:
+    leader = _leader(_portal_process(cloud).pid)
+    subprocess.run(["nsenter", "-t", str(leader), "-a", "systemctl", "stop", "nginx"], check=True)
+    result = cloud.agglo("verify", "schiltigheim")
+    assert result.returncode == 5
+    assert "test_nginx_runs_and_is_enabled" in result.stderr
+    subprocess.run(["nsenter", "-t", str(leader), "-a", "systemctl", "start", "nginx"], check=True)
+    cloud.done("verify", "schiltigheim")
+
+
+def test_the_cloud_comes_back_with_its_servers(cloud: Cloud) -> None:
+    cloud.done("dev", "down", "--name", NAME)
+    assert _leftovers(cloud.layout) == []
+    cloud.done("dev", "up", "--name", NAME)
+    cloud.done("verify", "schiltigheim")
+
+
+def test_destroy_and_reset_leave_nothing(cloud: Cloud) -> None:
+    cloud.done("destroy", "--all", "--yes")
+    assert list((cloud.state / "records").glob("*/*.json")) == []
+    assert cloud.done("destroy", "--all", "--yes").startswith("Nothing to destroy")
+    cloud.done("dev", "reset", "--name", NAME)
+    assert _leftovers(cloud.layout) == []
+    assert not cloud.layout.run.exists()
+    assert slots.find(NAME) is None
+
+
+def _commune_secret(cloud: Cloud, environment: dict[str, str], path: str) -> dict[str, str]:
+    """A secret as only the test reads it: with a token of the commune's own."""
+    token = HvacVault(connect(environment, cloud.state)).commune_token("67447")
+    answer = requests.get(
+        f"{environment['VAULT_ADDR']}/v1/kv/data/communes/67447/{path}",
+        headers={"X-Vault-Token": token}, verify=environment["VAULT_CACERT"], timeout=10,
+    )  # fmt: skip
+    answer.raise_for_status()
+    data: dict[str, str] = answer.json()["data"]["data"]
+    return data
+
+
+def _files(place: Path) -> list[Path]:
+    return [p for p in place.rglob("*") if p.is_file() and not p.is_symlink()]
+
+
+def _holds(path: Path, canaries: list[str]) -> bool:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return any(canary.encode() in content for canary in canaries)
+
+
+def _seal(cloud: Cloud) -> None:
+    """Start the Vault again without its key: it comes up sealed."""
+    parts = install.installed()
+    assert parts
+    vault.stop(cloud.layout)
+    command = [parts.bao, "server", f"-config={cloud.layout.vault_dir / 'openbao.json'}"]
+    started = processes.spawn(cloud.layout, vault.NAME, command, netns=cloud.layout.external_netns)
+    health = f"{cloud.layout.vault_address}/v1/sys/health"
+
+    def sealed() -> bool:
+        return requests.get(health, verify=str(cloud.layout.vault_dir / "ca.pem"), timeout=5).status_code == 503
+
+    processes.wait_for(sealed, "a sealed Vault", timeout=30, process=started)
+
+
+def _portal_process(cloud: Cloud) -> processes.Process:
+    """The container of the guest that has a portal in it."""
+    for name in processes.names(cloud.layout):
+        found = processes.find(cloud.layout, name)
+        uuid = name.removeprefix("guest-")
+        if found and (cloud.layout.run / "nova" / "instances" / uuid / "upper" / "srv" / "portal").exists():
+            return found
+    raise AssertionError("no guest runs a portal")
+
+
+def _leader(supervisor: int) -> int:
+    """The guest's first process: the child of systemd-nspawn."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return int(children[-1])
+
+
+def _leftovers(layout: Layout) -> list[str]:
+    """Processes, namespaces, mounts and control groups of a cloud."""
+    marks = (str(layout.run), f"agglo-{layout.name}-")
+    found = [f"namespace {p.name}" for p in Path("/run/netns").glob(f"agglo-{layout.name}-*")]
+    found += [f"mount {line}" for line in Path("/proc/mounts").read_text().splitlines() if str(layout.run) in line]
+    found += [f"group {p}" for p in Path("/sys/fs/cgroup").rglob(f"*agglo-{layout.name}*")]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if int(process.name) != os.getpid() and any(mark in command for mark in marks):
+            found.append(f"process {process.name} {command[:80]}")
+    return found
