@@ -1,4 +1,4 @@
-"""Times of the main job on an embedded cloud of its own; prints one table. Run as root: .venv/bin/python bench/main_job.py
+"""Times of the main job on an embedded cloud of its own, as one table. As root: .venv/bin/python bench/main_job.py
 
 Everything is measured in one run on one machine, so that the rows may be compared with each other.
 """
@@ -22,11 +22,10 @@ AGGLO = Path(sys.executable).parent / "agglo"
 
 def agglo(root: Path, *arguments: str) -> str:
     """Run the command line; its stdout."""
-    return subprocess.run(
-        [AGGLO, "--root", root, *arguments],
-        env={"AGGLO_DEV_CLOUD": NAME, "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(Path.home())},
-        check=True, stdout=subprocess.PIPE, text=True,
-    ).stdout  # fmt: skip
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    environment = {"AGGLO_DEV_CLOUD": NAME, "PATH": path, "HOME": str(Path.home())}
+    command = [AGGLO, "--root", root, *arguments]
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def seconds(root: Path, *arguments: str) -> float:
@@ -45,37 +44,31 @@ def project() -> Iterator[Path]:
         yield Path(folder)
 
 
+def measure(root: Path) -> Iterator[tuple[str, float, str]]:
+    """What is measured, its figure and unit."""
+    yield "dev up, installed but empty", seconds(root, "dev", "up", "--name", NAME), "s"
+    yield "apply schiltigheim, from nothing", seconds(root, "apply", "schiltigheim", "--yes"), "s"
+    yield "apply schiltigheim, nothing to do", seconds(root, "apply", "schiltigheim", "--yes"), "s"
+    communes = root / "stacks" / "communes"
+    shutil.copy(communes / "67447-schiltigheim" / "portal.yaml", communes / "67043-bischheim")
+    yield "apply bischheim, a new landing zone and portal", seconds(root, "apply", "bischheim", "--yes"), "s"
+    agglo(root, "destroy", "bischheim/portal", "--yes")
+    yield "apply bischheim/portal, a new portal", seconds(root, "apply", "bischheim/portal", "--yes"), "s"
+    memory = json.loads(agglo(root, "dev", "status", "--name", NAME, "--json"))["memory"]
+    yield "memory with bastion, edge and two portals", memory / 2**20, "MiB"
+    yield "dev down", seconds(root, "dev", "down", "--name", NAME), "s"
+    yield "dev up, warm", seconds(root, "dev", "up", "--name", NAME), "s"
+    yield "verify schiltigheim", seconds(root, "verify", "schiltigheim"), "s"
+
+
 def main() -> None:
     """Measure and print."""
-    rows: list[tuple[str, float, str]] = []
     with project() as root:
         try:
-            rows.append(("agglo dev up, installed but empty", seconds(root, "dev", "up", "--name", NAME), "s"))
-            rows.append(
-                ("agglo apply schiltigheim, from nothing", seconds(root, "apply", "schiltigheim", "--yes"), "s")
-            )
-            rows.append(
-                ("agglo apply schiltigheim, nothing to do", seconds(root, "apply", "schiltigheim", "--yes"), "s")
-            )
-            communes = root / "stacks" / "communes"
-            shutil.copy(communes / "67447-schiltigheim" / "portal.yaml", communes / "67043-bischheim")
-            agglo(root, "apply", "schiltigheim", "--yes")
-            rows.append(
-                (
-                    "agglo apply bischheim, a new landing zone and portal",
-                    seconds(root, "apply", "bischheim", "--yes"),
-                    "s",
-                )
-            )
-            status = json.loads(agglo(root, "dev", "status", "--name", NAME, "--json"))
-            rows.append(("memory of the cloud with 4 guests", status["memory"] / 2**20, "MiB"))
-            rows.append(("agglo dev down", seconds(root, "dev", "down", "--name", NAME), "s"))
-            rows.append(("agglo dev up, warm", seconds(root, "dev", "up", "--name", NAME), "s"))
-            rows.append(("agglo verify schiltigheim", seconds(root, "verify", "schiltigheim"), "s"))
+            for what, figure, unit in measure(root):
+                print(f"{what:<50} {figure:8.1f} {unit}", flush=True)
         finally:
             agglo(root, "dev", "reset", "--name", NAME)
-    for what, figure, unit in rows:
-        print(f"{what:<55} {figure:8.1f} {unit}")
 
 
 if __name__ == "__main__":

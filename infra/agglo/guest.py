@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -25,7 +25,8 @@ class Guest:
 
     ``content`` digests what its playbooks read; ``files`` are rendered files by relative name, and ``paths`` names the
     variables that lead to them (or to their folder: "."); ``secrets`` maps names to Vault paths, never to values;
-    ``playbook`` is a release's own, relative to the project's root; ``checks`` are test files, likewise.
+    ``playbook`` is a release's own, relative to the project's root; ``checks`` are test files, likewise. The variables
+    in ``synced`` change often: when nothing else has changed, the shorter plays of ``sync_group`` do.
     """
 
     name: str
@@ -44,16 +45,26 @@ class Guest:
     checks: tuple[str, ...] = ()
     check_context: Variables = field(default_factory=dict)
     insee: str | None = None
+    sync_group: str | None = None
+    synced: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
         """sha256 of all that decides how the guest is configured and checked."""
+        return self._digest(self.variables)
+
+    @property
+    def setup(self) -> str:
+        """The same without the variables in ``synced``: while it is unchanged, the plays of ``sync_group`` do."""
+        return self._digest({name: value for name, value in self.variables.items() if name not in self.synced})
+
+    def _digest(self, variables: Variables) -> str:
         return digest.of_json(
             {
                 "server": self.server,
                 "groups": list(self.groups),
                 "content": self.content,
-                "variables": dict(self.variables),
+                "variables": dict(variables),
                 "files": digest.of_files({name: text.encode() for name, text in self.files.items()}),
                 "secrets": dict(self.secret_versions),
             }
@@ -65,13 +76,22 @@ def routes(records: Iterable[Record]) -> list[Route]:
     return sorted((r.route for r in records if r.route), key=lambda route: route.host)
 
 
+def lighten(guest: Guest, record: Record | None) -> Guest:
+    """The guest in its ``sync_group`` alone, when the record says that nothing else of it has changed."""
+    done = record.guests.get(guest.name) if record else None
+    if guest.sync_group and done and done.setup == guest.setup:
+        return replace(guest, groups=(guest.sync_group,))
+    return guest
+
+
 def inventory(guests: Sequence[Guest], rendered: Path) -> dict[str, JsonValue]:
     """An Ansible inventory (its JSON form): every guest in its groups; the ssh configuration says how to reach it.
 
     ``rendered`` holds one folder of rendered files per guest.
     """
     children: dict[str, JsonValue] = {}
-    for group in sorted({g for guest in guests for g in guest.groups}):
+    known = {g.sync_group for g in guests if g.sync_group}  # named in plays, so there even when nobody is in it
+    for group in sorted(known | {g for guest in guests for g in guest.groups}):
         children[group] = {"hosts": {guest.name: {} for guest in guests if group in guest.groups}}
     hosts: dict[str, JsonValue] = {guest.name: _host(guest, rendered / guest.name) for guest in guests}
     return {"all": {"hosts": hosts, "children": children}}
@@ -122,6 +142,8 @@ def metro_guests(
         paths={"acme_ca": "acme_ca.pem"} if site.acme_ca else {},
         checks=(base, "playbooks/checks/test_edge.py"),
         check_context=context,
+        sync_group="edge_sync",
+        synced=frozenset({"edge_routes"}),
     )
     return [bastion, edge]
 

@@ -30,9 +30,10 @@ class EngineResult(Strict):
 
 
 class GuestResult(Strict):
-    """The last good configuration of one guest."""
+    """The last good configuration of one guest; ``setup`` is the digest of what seldom changes."""
 
     digest: str
+    setup: str | None = None
     at: datetime
     changed: int = 0
 

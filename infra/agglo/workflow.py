@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agglo.adapters.protocols import HttpCheck
 from agglo.errors import AggloError, ConfigureFailed, UsageError
-from agglo.guest import Guest, instance_guest, metro_guests, routes
+from agglo.guest import Guest, instance_guest, lighten, metro_guests, routes
 from agglo.plan import Action, Change, Plan, decide, guests_due, verification_due
 from agglo.provision import apply_stack, destroy_stack, make_work, secret_versions
 from agglo.records import GuestResult, Record
@@ -54,7 +54,7 @@ def apply(world: World, selector: str, confirm: Confirm, *, force: bool = False)
         world.cloud.check()
         _apply_stacks(world, targets, site, {c.stack for c in planned.changes if c.engine})
         due = [g for g in _guests(world, targets, site) if force or _is_due(world, g)]
-        return Outcome(planned, applied=True, failures=_configure_and_verify(world, targets, site, due))
+        return Outcome(planned, applied=True, failures=_configure_and_verify(world, targets, site, due, force=force))
 
 
 def verify(world: World, selector: str) -> Outcome:
@@ -179,7 +179,7 @@ def _is_due(world: World, guest: Guest) -> bool:
 
 
 def _configure_and_verify(
-    world: World, targets: Sequence[Target], site: Site, due: Sequence[Guest]
+    world: World, targets: Sequence[Target], site: Site, due: Sequence[Guest], *, force: bool
 ) -> dict[StackId, tuple[str, ...]]:
     """Configure the guests that are due, then check them and every stack whose last verification did not pass."""
     guests = _guests(world, targets, site)
@@ -189,7 +189,7 @@ def _configure_and_verify(
         return {}
     with world.configurator.session(guests, _keys(world, guests)) as session:
         if names:
-            _configure(world, guests, names, session)
+            _configure(world, guests, names, session, force=force)
         checked = [g for g in guests if g.stack in unverified]
         results = world.checks.run(checked, _pages(world, targets, unverified), session, world.say)
     for stack, verified in results.items():
@@ -197,13 +197,14 @@ def _configure_and_verify(
     return {stack: verified.failures for stack, verified in results.items() if verified.failed}
 
 
-def _configure(world: World, guests: Sequence[Guest], names: Sequence[str], session: Path) -> None:
+def _configure(world: World, guests: Sequence[Guest], names: Sequence[str], session: Path, *, force: bool) -> None:
     """One run over all guests that are due; each that went well is recorded before any failure is raised."""
-    reports = world.configurator.run(guests, names, session, world.say)
+    wanted = guests if force else [lighten(guest, world.records.load(guest.stack)) for guest in guests]
+    reports = world.configurator.run(wanted, names, session, world.say)
     for guest in guests:
         report = reports.get(guest.name)
         if report and not report.failure:
-            done = GuestResult(digest=guest.digest, at=world.now(), changed=report.changed)
+            done = GuestResult(digest=guest.digest, setup=guest.setup, at=world.now(), changed=report.changed)
             record = world.records.load(guest.stack)
             _update(world, guest.stack, guests={**(record.guests if record else {}), guest.name: done})
     failed = [f"{name}: {report.failure}" for name, report in reports.items() if report.failure]
@@ -232,7 +233,7 @@ def _unpublish(world: World, metro: Target, leaving: Sequence[Target]) -> None:
     due = [g.name for g in guests if _is_due(world, g)]
     if due:
         with world.configurator.session(guests, _keys(world, guests)) as session:
-            _configure(world, guests, due, session)
+            _configure(world, guests, due, session, force=False)
 
 
 def _keys(world: World, guests: Sequence[Guest]) -> Mapping[str, tuple[str, ...]]:

@@ -24,6 +24,9 @@ def run(argv: Sequence[str | Path], *, text: str | None = None, timeout: float =
 
 
 def succeeds(argv: Sequence[str | Path], *, timeout: float = 60) -> bool:
-    """True when ``argv`` exits with 0; for questions and for clean-up of what may be gone already."""
+    """True when ``argv`` exits with 0 in time; for questions and for clean-up of what may be gone already."""
     words = [str(word) for word in argv]
-    return subprocess.run(words, capture_output=True, timeout=timeout, check=False).returncode == 0
+    try:
+        return subprocess.run(words, capture_output=True, timeout=timeout, check=False).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False

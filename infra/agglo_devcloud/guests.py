@@ -22,6 +22,8 @@ _PREFIX = "guest-"
 _STOP_SECONDS = 15
 # Enter the control groups named first (their number is $1), then become the rest of the command line.
 _ENTER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1" || exit 1; shift; n=$((n-1)); done; exec "$@"'
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_INOTIFY_WANTED = 8192  # each guest's systemd takes some; the usual 128 ends at about 20 guests
 _NSPAWN_STATE = Path("/run/systemd/nspawn")
 
 
@@ -104,6 +106,7 @@ def mount(guest: Guest, host: str, image: Path) -> None:
 
 def start(guest: Guest, *, hostname: str, memory_mib: int) -> processes.Process:
     """Boot it; its root must be mounted and its namespace there. The process that runs until it is powered off."""
+    _make_room()
     entries = cgroups.make(guest.layout, guest.machine, memory_mib)
     command = ["sh", "-c", _ENTER, "sh", str(len(entries)), *map(str, entries)]
     command += network.enter(guest.netns, *_nspawn(guest, hostname))
@@ -113,6 +116,13 @@ def start(guest: Guest, *, hostname: str, memory_mib: int) -> processes.Process:
         )
     child.returncode = 0  # it is meant to outlive this object, which would complain
     return processes.record(guest.layout, guest.process_name, child.pid)
+
+
+def _make_room() -> None:
+    """Raise the kernel's limit that many guests run into; until the next reboot."""
+    if int(_INOTIFY.read_text()) < _INOTIFY_WANTED:
+        with contextlib.suppress(OSError):
+            _INOTIFY.write_text(str(_INOTIFY_WANTED))
 
 
 def _nspawn(guest: Guest, hostname: str) -> list[str]:

@@ -143,8 +143,7 @@ class _Jobs:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind:  # end what the others wait for: each wait ends when its process does
             self._pool.shutdown(wait=False, cancel_futures=True)
-            new = [name for name in _alive(self._layout) if name not in self._before]
-            processes.stop(self._layout, new, timeout=2)
+            _stop_in_order(self._layout, [name for name in _alive(self._layout) if name not in self._before])
         self._pool.shutdown()
 
     def add(self, work: Callable[..., None], *arguments: object) -> None:
@@ -165,9 +164,14 @@ def _stop_newer(layout: Layout, before: set[str], progress: Progress) -> None:
     if not before:
         down(layout, progress)
         return
-    new = [name for name in _alive(layout) if name not in before]
-    guests.stop(layout, [Guest(layout, name.removeprefix("guest-")) for name in new if name.startswith("guest-")])
-    processes.stop(layout, [name for name in new if not name.startswith("guest-")])
+    _stop_in_order(layout, [name for name in _alive(layout) if name not in before])
+
+
+def _stop_in_order(layout: Layout, names: list[str]) -> None:
+    """Services first: a running Nova would start the switches again."""
+    processes.stop(layout, [name for name in names if name in services.PROCESSES], timeout=2)
+    guests.stop(layout, [Guest(layout, name.removeprefix("guest-")) for name in names if name.startswith("guest-")])
+    processes.stop(layout, names)
 
 
 def down(layout: Layout, progress: Progress) -> bool:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from agglo.catalog import version_key
 from agglo.commune import insee_of_siren, luhn
 from agglo.errors import UsageError
-from agglo.guest import instance_guest, inventory, metro_guests, playbook, routes
+from agglo.guest import instance_guest, inventory, lighten, metro_guests, playbook, routes
 from agglo.plan import Action, Change, blast_radius, decide
 from agglo.project import Project
-from agglo.records import EngineResult, Intent, Record, Route
+from agglo.records import EngineResult, GuestResult, Intent, Record, Route
 from agglo.render import RenderError, render_tree
 from agglo.selector import only_named, select
 from agglo.stack import Kind, Site, Spec, StackId, metro_target
@@ -95,6 +95,18 @@ def test_a_guests_digest_follows_what_it_gets(project: Project) -> None:
     assert guest.digest != instance_guest(project, request, outputs, {"admin_password": 1}, "q").digest
 
 
+def test_an_edge_whose_routes_alone_changed_is_only_synced(project: Project) -> None:
+    route = Route(host="h", address="100.64.1.1", port=80, instance="i")
+    outputs = {"bastion_server": "b", "edge_server": "e"}
+    before, after = (metro_guests(project, SITE, outputs, list_, "p")[1] for list_ in ([], [route]))
+    assert before.digest != after.digest
+    done = Record(stack="m", title="m", guests={"edge": GuestResult(digest=before.digest, setup=before.setup, at=NOW)})
+    assert lighten(after, done).groups == ("edge_sync",)
+    changed = metro_guests(project, SITE, outputs, [route], "q")[1]
+    assert lighten(changed, done).groups == ("edge",)
+    assert lighten(after, None).groups == ("edge",)
+
+
 def test_the_inventory_holds_paths_of_secrets_and_no_value(project: Project) -> None:
     request = project.requests[INSTANCE]
     outputs = {"bastion_server": "b", "edge_server": "e"}
@@ -106,7 +118,8 @@ def test_the_inventory_holds_paths_of_secrets_and_no_value(project: Project) -> 
     assert isinstance(made, dict)
     hosts, children = made["hosts"], made["children"]
     assert isinstance(hosts, dict) and isinstance(children, dict)
-    assert set(children) == {"bastion", "edge", "portal", "portal_1_0_0"}
+    assert set(children) == {"bastion", "edge", "edge_sync", "portal", "portal_1_0_0"}
+    assert children["edge_sync"] == {"hosts": {}}
     portal = hosts["schiltigheim-portal"]
     assert isinstance(portal, dict)
     assert portal["agglo_secrets"] == {"admin_password": "communes/67447/portal/admin_password"}
