@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 from agglo_devcloud import (
     cgroups,
@@ -32,6 +34,8 @@ from agglo_devcloud.layout import Layout
 from agglo_devcloud.progress import Progress, step
 from agglo_devcloud.status import Status, is_up, status
 
+_SOCKET_NAME = 107  # octets, a limit of the kernel
+
 __all__ = ["Status", "down", "reset", "status", "up"]
 
 
@@ -40,8 +44,12 @@ def up(layout: Layout, installed: Installed, progress: Progress) -> bool:
 
     Raises StartError, naming the log; what this call had started is stopped again.
     """
-    if is_up(layout):
-        return False
+    _check_length(layout)
+    with _alone(layout, progress):
+        return False if is_up(layout) else _bring_up(layout, installed, progress)
+
+
+def _bring_up(layout: Layout, installed: Installed, progress: Progress) -> bool:
     before = set(_alive(layout))
     if not before:
         processes.stop_strays(layout)  # of a cloud whose files were lost: they would hold its ports
@@ -54,9 +62,34 @@ def up(layout: Layout, installed: Installed, progress: Progress) -> bool:
     return True
 
 
+@contextmanager
+def _alone(layout: Layout, progress: Progress) -> Iterator[None]:
+    """Hold the cloud's lock: two commands on one cloud wait for each other."""
+    layout.base.mkdir(parents=True, exist_ok=True)
+    with _lock_file(layout).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.update("cloud", "waiting for another command on this cloud")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _lock_file(layout: Layout) -> Path:
+    return layout.base / f".{layout.name}.lock"
+
+
+def _check_length(layout: Layout) -> None:
+    """Unix sockets have short names: better one clear error now than a strange one of Open vSwitch later."""
+    longest = layout.ovs / "c1" / "ovn-controller.4194304.ctl"
+    if len(str(longest)) > _SOCKET_NAME:
+        raise StartError(f"{layout.run} is too long a path for sockets", hint="choose a shorter AGGLO_DEV_HOME")
+
+
 def _start(layout: Layout, installed: Installed, progress: Progress) -> None:
     venv = installed.python.parent.parent
     config.write(layout, settings.load_or_make(layout), venv)
+    processes.stop(layout, [name for name in services.PROCESSES if services.hung(layout, name)], timeout=2)
     with step(progress, "network", "making namespaces"):
         network.up(layout)
     with _Jobs(layout) as jobs:
@@ -162,7 +195,7 @@ def _alive(layout: Layout) -> list[str]:
 def _stop_newer(layout: Layout, before: set[str], progress: Progress) -> None:
     """Stop what was not running ``before``; with nothing before, that is everything."""
     if not before:
-        down(layout, progress)
+        _bring_down(layout, progress)
         return
     _stop_in_order(layout, [name for name in _alive(layout) if name not in before])
 
@@ -179,6 +212,11 @@ def down(layout: Layout, progress: Progress) -> bool:
 
     Guests that run now run again after ``up``. Goes through all steps, then raises the first failure.
     """
+    with _alone(layout, progress):
+        return _bring_down(layout, progress)
+
+
+def _bring_down(layout: Layout, progress: Progress) -> bool:
     running = bool(_alive(layout) or network.namespaces(layout) or cgroups.groups(layout))
     failures = [failure for work in _stopping(layout, progress) if (failure := _attempt(work))]
     shutil.rmtree(layout.run / "ready", ignore_errors=True)
@@ -224,13 +262,15 @@ def _attempt(work: Callable[[], None]) -> DevCloudError | None:
 
 def reset(layout: Layout, progress: Progress) -> None:
     """Stop everything and delete the run directory, whatever state it is in. Raises StartError if files remain."""
-    with contextlib.suppress(DevCloudError):
-        down(layout, progress)
-    with step(progress, "reset", "removing what is left"):
-        processes.stop_strays(layout)
-        for work in (partial(guests.stop_all, layout), partial(network.down, layout)):
-            _attempt(work)
-        _remove(layout)
+    with _alone(layout, progress):
+        with suppress(DevCloudError):
+            _bring_down(layout, progress)
+        with step(progress, "reset", "removing what is left"):
+            processes.stop_strays(layout)
+            for work in (partial(guests.stop_all, layout), partial(network.down, layout)):
+                _attempt(work)
+            _remove(layout)
+        _lock_file(layout).unlink(missing_ok=True)
 
 
 def _remove(layout: Layout) -> None:

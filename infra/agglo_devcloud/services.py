@@ -20,6 +20,8 @@ FORKED = ("keystone", "nova", "neutron", "designate", "cinder", "octavia", "glan
 PROCESSES = (*FORKED, SWIFT, ZYGOTE)
 _APIS = {"nova": ("nova", "placement")}
 _LOAD_SECONDS = 180
+_ANSWER_SECONDS = 5
+_ASKED = 3
 
 
 def start_zygote(layout: Layout, python: Path) -> None:
@@ -87,10 +89,17 @@ def healthy(layout: Layout, name: str) -> bool:
     return _ready(layout, name).exists() and all(_api_answers(layout, api) for api in _APIS.get(name, (name,)))
 
 
+def hung(layout: Layout, name: str) -> bool:
+    """True when the service had come up and runs, and yet does not answer, asked several times."""
+    if not processes.find(layout, name) or not _ready(layout, name).exists():
+        return False
+    return not any(healthy(layout, name) for _ in range(_ASKED))
+
+
 def _api_answers(layout: Layout, api: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        opener.open(layout.url(api), timeout=5).close()
+        opener.open(layout.url(api), timeout=_ANSWER_SECONDS).close()
     except urllib.error.HTTPError as error:
         return error.code < 500  # a 300 with versions, a 401, a 404: it lives
     except OSError:

@@ -158,14 +158,14 @@ def _cleared() -> dict[str, str]:
 @contextmanager
 def _translated(what: str, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Foreign errors become ours, once; ``passing`` ones go through."""
-    from keystoneauth1.exceptions import ClientException, ConnectFailure, Unauthorized  # noqa: PLC0415
+    from keystoneauth1.exceptions import ClientException, ConnectFailure, DiscoveryFailure, Unauthorized  # noqa: PLC0415
     from openstack.exceptions import SDKException  # noqa: PLC0415
 
     try:
         yield
     except passing:
         raise
-    except ConnectFailure as error:
+    except (ConnectFailure, DiscoveryFailure) as error:
         raise NotConnected(
             f"the cloud does not answer ({what})", hint="agglo dev status, or check clouds.yaml's auth_url"
         ) from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from agglo_devcloud import database, lifecycle, mariadb, processes, services
+from agglo_devcloud.errors import StartError
+from agglo_devcloud.install import Installed
 from agglo_devcloud.layout import Layout
 from agglo_devcloud.progress import Recorder
 
@@ -75,3 +78,28 @@ def test_nova_finds_its_cells_by_its_own_configuration(layout: Layout) -> None:
 
 def test_mariadb_has_no_network(layout: Layout) -> None:
     assert "--skip-networking" in mariadb._command(layout)
+
+
+def test_a_path_too_long_for_sockets_is_one_clear_error(tmp_path: Path) -> None:
+    installed = Installed(python=Path("p"), bao=Path("b"), image=Path("i"), database=Path("d"))
+    with pytest.raises(StartError) as raised:
+        lifecycle.up(Layout("unittest", 9, tmp_path / ("x" * 90)), installed, Recorder())
+    assert "too long" in raised.value.message
+
+
+def test_reset_leaves_nothing_not_even_its_lock(layout: Layout) -> None:
+    layout.run.mkdir()
+    lifecycle.reset(layout, Recorder())
+    assert list(layout.base.iterdir()) == []
+
+
+def test_a_second_command_waits_for_the_first(layout: Layout) -> None:
+    progress = Recorder()
+    with lifecycle._alone(layout, progress):
+        second = threading.Thread(target=lifecycle.down, args=(layout, progress))
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+        assert ("cloud", "waiting for another command on this cloud") in progress.events
+    second.join(20)
+    assert not second.is_alive()
