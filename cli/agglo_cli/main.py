@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; its exit code."""
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries' warnings are no answers of ours
     try:
         code = cli.main(args=arguments, standalone_mode=False)
         return code if isinstance(code, int) else Exit.DONE

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from agglo_devcloud import cgroups, dns, guests, mariadb, network, ovn, processes, services
+from agglo_devcloud import cgroups, dns, guests, mariadb, network, ovn, processes, services, vault
 from agglo_devcloud.layout import Layout
 
-UP, STARTING, DEAD, ABSENT = "up", "starting", "dead", "absent"
+UP, STARTING, SEALED, DEAD, ABSENT = "up", "starting", "sealed", "dead", "absent"
 COMPANIONS = ("relay", "vault")
 _GUEST = "guest-"
 
@@ -89,6 +89,8 @@ def _state(layout: Layout, name: str) -> str:
         return DEAD if (layout.pids / name).exists() else ABSENT
     if name in services.PROCESSES and not services.healthy(layout, name):
         return STARTING
+    if name == vault.NAME and not vault.healthy(layout):
+        return SEALED
     return UP
 
 

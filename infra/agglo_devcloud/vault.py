@@ -47,6 +47,14 @@ def start(layout: Layout, bao: Path, progress: Progress) -> None:
         _configure(layout, api, found, progress)
 
 
+def healthy(layout: Layout) -> bool:
+    """True when the Vault answers and is unsealed."""
+    try:
+        return Api(layout.vault_address, certificates.files(layout).root).health() == _ACTIVE
+    except OSError:
+        return False
+
+
 def stop(layout: Layout) -> None:
     """End the Vault if it runs; its data stay, sealed."""
     processes.stop(layout, [NAME])

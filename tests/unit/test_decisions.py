@@ -103,8 +103,8 @@ def test_an_edge_whose_routes_alone_changed_is_only_synced(project: Project) -> 
     done = Record(stack="m", title="m", guests={"edge": GuestResult(digest=before.digest, setup=before.setup, at=NOW)})
     assert lighten(after, done).groups == ("edge_sync",)
     changed = metro_guests(project, SITE, outputs, [route], "q")[1]
-    assert lighten(changed, done).groups == ("edge",)
-    assert lighten(after, None).groups == ("edge",)
+    assert lighten(changed, done).groups == ("edges",)
+    assert lighten(after, None).groups == ("edges",)
 
 
 def test_the_inventory_holds_paths_of_secrets_and_no_value(project: Project) -> None:
@@ -118,7 +118,7 @@ def test_the_inventory_holds_paths_of_secrets_and_no_value(project: Project) -> 
     assert isinstance(made, dict)
     hosts, children = made["hosts"], made["children"]
     assert isinstance(hosts, dict) and isinstance(children, dict)
-    assert set(children) == {"bastion", "edge", "edge_sync", "portal", "portal_1_0_0"}
+    assert set(children) == {"bastions", "edges", "edge_sync", "portal", "portal_1_0_0"}
     assert children["edge_sync"] == {"hosts": {}}
     portal = hosts["schiltigheim-portal"]
     assert isinstance(portal, dict)

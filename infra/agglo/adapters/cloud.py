@@ -70,7 +70,7 @@ class OpenStackCloud:
     def check(self) -> None:
         """Raises NotConnected when the cloud does not answer or refuses the operator."""
         with _translated(self._connection.cloud):
-            self._sdk.authorize()
+            self._sdk.session.get_token()
 
     def make_credential(self, user: str, project: str, name: str) -> Credential:
         """An application credential made as ``user``, whose password nobody knows afterwards."""
@@ -92,7 +92,7 @@ class OpenStackCloud:
 
         try:
             with _translated("application credential", passing=(Unauthorized, NotFound)):
-                self._as_credential(credential).authorize()
+                self._as_credential(credential).session.get_token()
         except (Unauthorized, NotFound):
             return False
         return True
