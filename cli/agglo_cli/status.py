@@ -6,7 +6,7 @@ import click
 from pydantic import JsonValue
 
 from agglo.records import Record
-from agglo.selector import select
+from agglo.selector import select, with_recorded
 from agglo_cli.console import answer_json, table
 from agglo_cli.session import Session, pass_session
 
@@ -28,9 +28,10 @@ def status(session: Session, selector: str, as_json: bool) -> None:
 
 def rows(session: Session, selector: str) -> list[JsonValue]:
     """One row per selected instance that somebody asked for."""
-    records = session.records
-    targets = [t for t in select(session.project, selector) if t.request]
-    return [_row(session, t.title, records.load(t.id), t.request.asked.version) for t in targets if t.request]
+    records = session.records.load_all()
+    known = with_recorded(session.project, records.values())
+    targets = [t for t in select(known, selector) if t.request]
+    return [_row(session, t.title, records.get(t.id), t.request.asked.version) for t in targets if t.request]
 
 
 def show(found: list[JsonValue]) -> None:
@@ -52,10 +53,16 @@ def _row(session: Session, instance: str, record: Record | None, asked: str) -> 
     return {
         "commune": session.project.commune(commune).name,
         "service": service,
-        "version": (record.release if record else None) or f"{asked} (asked)",
+        "version": _version(record, asked, wanted=instance in session.project.requests),
         "verified": f"{state}, {verified.passed} checks" if verified and not verified.failed else state,
         "url": f"https://{route.host}{_port(session)}" if route else "",
     }
+
+
+def _version(record: Record | None, asked: str, *, wanted: bool) -> str:
+    if record is None or record.release is None:
+        return f"{asked} (asked)"
+    return record.release if wanted else f"{record.release} (no longer asked for)"
 
 
 def _port(session: Session) -> str:

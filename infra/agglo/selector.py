@@ -6,8 +6,12 @@ stack needs (metro for a commune, the landing zone for an instance) comes with i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from agglo.errors import UsageError
-from agglo.project import Project, Request
+from agglo.project import Project, Request, RequestFile, Source
+from agglo.records import Record
 from agglo.stack import Target, commune_target, instance_target, metro_target
 
 
@@ -37,6 +41,19 @@ def only_named(project: Project, selector: str) -> list[Target]:
     if selector in ("all", "metro"):
         return targets
     return [t for t in targets if t.request or (t.commune and "/" not in selector)]
+
+
+def with_recorded(project: Project, records: Iterable[Record]) -> Project:
+    """The project with a request for each recorded instance that nobody asks for any more: it may be destroyed."""
+    requests = dict(project.requests)
+    for record in records:
+        key, _, service = record.title.partition("/")
+        insee = key.partition("-")[0]
+        if record.release and record.title not in requests and insee in project.communes:
+            asked = RequestFile(service=service, version=record.release)
+            source = Source(project.root, "records", {})
+            requests[record.title] = Request(project.communes[insee], asked, source)
+    return replace(project, requests=requests)
 
 
 def _requests(project: Project, commune: str, service: str) -> list[Request]:

@@ -15,8 +15,8 @@ from agglo.errors import AggloError, ConfigureFailed, UsageError
 from agglo.guest import Guest, instance_guest, lighten, metro_guests, routes
 from agglo.plan import Action, Change, Plan, decide, guests_due, verification_due
 from agglo.provision import apply_stack, destroy_stack, make_work, secret_versions
-from agglo.records import GuestResult, Record
-from agglo.selector import only_named, select
+from agglo.records import GuestResult, Intent, Record
+from agglo.selector import only_named, select, with_recorded
 from agglo.stack import Kind, Outputs, Site, Spec, StackId, Target, make_spec, metro_target
 from agglo.world import World
 
@@ -78,8 +78,8 @@ def destroy(world: World, selector: str, confirm: Confirm) -> Outcome:
     Raises UsageError when the metro stack would go while communes still stand on it.
     """
     world.vault.check()
-    targets = only_named(world.project, selector)[::-1]
     known = world.records.load_all()
+    targets = only_named(with_recorded(world.project, known.values()), selector)[::-1]
     standing = [str(s) for s in known if s.kind is not Kind.METRO and s not in {t.id for t in targets}]
     if any(t.commune is None for t in targets) and standing:
         raise UsageError(f"{', '.join(standing)} stand on the metro stack", hint="agglo destroy all")
@@ -227,7 +227,7 @@ def _unpublish(world: World, metro: Target, leaving: Sequence[Target]) -> None:
     for target in leaving:
         record = world.records.load(target.id)
         if record and record.route:
-            _update(world, target.id, route=None)
+            _update(world, target.id, route=None, intent=Intent(at=world.now(), step="destroy"))
     site = world.site()
     guests = _guests(world, [metro], site)
     due = [g.name for g in guests if _is_due(world, g)]

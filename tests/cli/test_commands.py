@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -131,6 +132,12 @@ def test_status_before_anything_is_applied(agglo: Run) -> None:
     code, out, _ = agglo("status")
     assert code == 0
     assert "1.0.0 (asked)" in out
+
+
+def test_status_shows_what_nobody_asks_for_any_more(agglo: Run, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    agglo("apply", "schiltigheim", "--yes")
+    monkeypatch.setattr(Session, "project", replace(fakes.world.project, requests={}))
+    assert "1.0.0 (no longer asked for)" in agglo("status")[1]
 
 
 def test_communes_are_listed(agglo: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agglo import workflow
@@ -171,6 +173,30 @@ def test_destroy_all_goes_backwards_and_leaves_nothing(fakes: Fakes) -> None:
     assert fakes.records.kept == {}
     assert fakes.vault.secrets == {}
     assert fakes.vault.zones == set()
+
+
+def test_an_instance_that_nobody_asks_for_any_more_can_be_destroyed(fakes: Fakes) -> None:
+    apply(fakes)
+    forgotten = replace(fakes.world, project=replace(fakes.world.project, requests={}))
+    workflow.destroy(forgotten, "all", yes)
+    assert [s for what, s in fakes.engine.runs if what == "destroy"] == [PORTAL, COMMUNE, METRO]
+    assert fakes.vault.secrets == {}
+
+
+def test_an_apply_after_a_stopped_destroy_brings_the_route_back(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply(fakes)
+    with monkeypatch.context() as patch:
+        patch.setattr(fakes.engine, "destroy", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            workflow.destroy(fakes.world, "schiltigheim/portal", yes)
+    assert fakes.records.kept[PORTAL].route is None
+    apply(fakes)
+    assert fakes.records.kept[PORTAL].route
+    assert fakes.configurator.routes[-1] != []
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_metro_is_not_pulled_from_under_its_communes(fakes: Fakes) -> None:

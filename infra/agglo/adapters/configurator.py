@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from agglo.adapters.connection import Connection
+from agglo.adapters.interrupt import uninterrupted
 from agglo.adapters.protocols import RunReport, Say, Vault
 from agglo.adapters.ssh import open_session
 from agglo.errors import ConfigureFailed
@@ -47,17 +49,22 @@ class AnsibleConfigurator:
             _note(event, failures, say)
             return True
 
+        stopped = threading.Event()
         with _environment(self._environment(session)):
-            result = ansible_runner.run(
-                private_data_dir=str(folder),
-                project_dir=str(folder),
-                playbook="site.json",
-                inventory=str(folder / "inventory.json"),
-                limit=",".join(due),
-                ident="artifacts",
-                quiet=True,
-                suppress_env_files=True,
-                event_handler=note,
+            result = uninterrupted(
+                lambda: ansible_runner.run(
+                    private_data_dir=str(folder),
+                    project_dir=str(folder),
+                    playbook="site.json",
+                    inventory=str(folder / "inventory.json"),
+                    limit=",".join(due),
+                    ident="artifacts",
+                    quiet=True,
+                    suppress_env_files=True,
+                    event_handler=note,
+                    cancel_callback=stopped.is_set,
+                ),
+                stopped.set,
             )
         (session / "tokens.json").unlink(missing_ok=True)
         if result.stats is None or not (result.stats.get("processed") or failures):

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a change: let the engine finish its step and write its state, then stop."""
+"""Ctrl-C in the middle of a change: let what runs come to an orderly end, then stop."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TypeVar
 _Result = TypeVar("_Result")
 
 
-def uninterrupted(operation: Callable[[], _Result]) -> _Result:
-    """Run ``operation`` in a thread; on Ctrl-C wait for its end, then raise KeyboardInterrupt.
+def uninterrupted(operation: Callable[[], _Result], on_interrupt: Callable[[], None] = lambda: None) -> _Result:
+    """Run ``operation`` in a thread; on Ctrl-C call ``on_interrupt``, wait for the end, then raise KeyboardInterrupt.
 
     The engine is a child in the terminal's process group: it gets the same signal, ends its current step and writes its
     state. A second Ctrl-C is raised at once.
@@ -34,6 +34,7 @@ def uninterrupted(operation: Callable[[], _Result]) -> _Result:
             if interrupted:
                 raise
             interrupted = True
+            on_interrupt()
     if interrupted:
         raise KeyboardInterrupt
     if failures:
