@@ -23,6 +23,14 @@ class RequestFile(Strict):
     values: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+class Group(Strict):
+    """``stacks/groups/<name>.yaml``: communes (by slug) that share values (by service)."""
+
+    summary: str
+    members: tuple[str, ...] = Field(min_length=1)
+    values: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Source:
     """A file as it was read: ``lines`` gives the line (from 1) of each key path."""
@@ -62,11 +70,15 @@ class Request:
 
 @dataclass(frozen=True)
 class SharedValues:
-    """Values that a file gives by service below its key ``values`` (``defaults.yaml``, ``commune.yaml``)."""
+    """Values that a file gives by service below its key ``values`` (defaults, groups, communes).
+
+    ``members`` are the slugs of the communes that they are for; None: all.
+    """
 
     layer: str
     source: Source
     by_service: Mapping[str, Mapping[str, JsonValue]]
+    members: tuple[str, ...] | None = None
 
     def make_layer(self, service: str) -> Layer:
         """The layer of one service."""
@@ -83,7 +95,7 @@ class Project:
     metro: Metro
     communes: Mapping[str, Commune]  # by INSEE code
     requests: Mapping[str, Request]  # by instance name
-    shared: tuple[SharedValues, ...]  # metropolis-wide layers, earlier first
+    shared: tuple[SharedValues, ...]  # defaults, then groups: earlier first
     commune_values: Mapping[str, SharedValues]  # by INSEE code
     catalog: Catalog
 
@@ -106,7 +118,8 @@ class Project:
         lines = {k[1:]: n for k, n in request.source.lines.items() if k[:1] == ("values",) and len(k) > 1}
         own = make_layer("instance", request.source.name, request.asked.values, lines)
         commune = self.commune_values[request.commune.insee].make_layer(service)
-        return resolve([schema, *(s.make_layer(service) for s in self.shared), commune, own])
+        mine = [s for s in self.shared if s.members is None or request.commune.slug in s.members]
+        return resolve([schema, *(s.make_layer(service) for s in mine), commune, own])
 
     def problems(self, request: Request) -> list[Problem]:
         """What is wrong with a request: unknown service or version, values that its schema refuses."""

@@ -89,6 +89,34 @@ def test_a_wrong_value_names_the_line_that_set_it(copy: Path) -> None:
     assert found.startswith("stacks/defaults.yaml:5: theme.accent:")
 
 
+GROUP = """\
+summary: Communes that share one reception desk
+members: [schiltigheim, bischheim]
+values:
+  portal:
+    tagline: Un accueil pour deux communes.
+"""
+
+
+def test_a_group_comes_after_the_defaults_and_before_its_communes(copy: Path) -> None:
+    (copy / "stacks/groups/accueil.yaml").write_text(GROUP)
+    project = load_project(copy)
+    value = project.values(project.requests["67447-schiltigheim/portal"])["tagline",]
+    assert (value.value, str(value.origin)) == ("Un accueil pour deux communes.", "stacks/groups/accueil.yaml:5")
+    edit(copy, SCHILTIGHEIM, "values: {}", "values:\n  portal:\n    tagline: Bienvenue à Schilick.")
+    project = load_project(copy)
+    value = project.values(project.requests["67447-schiltigheim/portal"])["tagline",]
+    assert value.origin.layer == "commune"
+    assert [s.origin.layer for s in value.overrode] == ["group accueil", "schema"]
+
+
+def test_a_group_of_an_unknown_commune_is_refused(copy: Path) -> None:
+    (copy / "stacks/groups/accueil.yaml").write_text(GROUP.replace("bischheim", "bischeim"))
+    assert problems(copy) == [
+        "stacks/groups/accueil.yaml:2: members: there is no commune 'bischeim' (did you mean 'bischheim'?)"
+    ]
+
+
 def test_two_communes_with_one_insee_code(copy: Path) -> None:
     other = copy / "stacks/communes/67447-schilick"
     shutil.copytree(copy / "stacks/communes/67447-schiltigheim", other)

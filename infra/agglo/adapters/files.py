@@ -14,12 +14,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from agglo.catalog import Catalog, Manifest, Release
+from agglo.catalog import Catalog, Manifest, Release, nearest
 from agglo.commune import Commune, Strict
 from agglo.errors import InvalidInput, Problem, UsageError
 from agglo.layers import Key
 from agglo.metro import Metro
-from agglo.project import Project, Request, RequestFile, SharedValues, Source
+from agglo.project import Group, Project, Request, RequestFile, SharedValues, Source
 
 _MAX_BYTES = 1_000_000
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
@@ -65,9 +65,10 @@ def load_project(root: Path) -> Project:
         communes[commune.insee] = commune
         values[commune.insee] = SharedValues("commune", source, commune.values)
         requests.update({r.instance: r for r in _requests(folder, root, commune, problems)})
+    groups = _groups(root, {commune.slug for commune in communes.values()}, problems)
     if metro is None or problems:
         raise InvalidInput(problems, hint="mend these lines and run the same command again")
-    project = Project(root, metro[0], communes, requests, defaults, values, catalog)
+    project = Project(root, metro[0], communes, requests, (*defaults, *groups), values, catalog)
     found = [p for request in requests.values() for p in project.problems(request)]
     if found:
         raise InvalidInput(found, hint="agglo catalog show <service> says which values there are")
@@ -103,6 +104,19 @@ def _defaults(root: Path, problems: list[Problem]) -> tuple[SharedValues, ...]:
     if loaded is None:
         return ()
     return (SharedValues("defaults", loaded[1], loaded[0].values),)
+
+
+def _groups(root: Path, slugs: set[str], problems: list[Problem]) -> list[SharedValues]:
+    groups = []
+    for path in sorted((root / "stacks" / "groups").glob("*.y*ml")):
+        loaded = _model(path, root, Group, problems)
+        if loaded is None:
+            continue
+        group, source = loaded
+        for slug in sorted(set(group.members) - slugs):
+            problems.append(source.problem(("members",), f"there is no commune '{slug}'{nearest(slug, slugs)}"))
+        groups.append(SharedValues(f"group {path.stem}", source, group.values, group.members))
+    return groups
 
 
 def _commune(folder: Path, root: Path, problems: list[Problem]) -> tuple[Commune, Source] | None:
