@@ -129,7 +129,7 @@ def _confirm(session: Session, verb: str, yes: bool, *, quiet: bool) -> Confirm:
         if yes:
             return True
         if not is_terminal():
-            raise UsageError("there is no terminal to ask on", hint="agglo apply --yes")
+            raise UsageError("there is no terminal to ask on", hint=f"agglo {verb.lower()} … --yes")
         with session.voice.paused():
             return click.confirm(f"{verb} this?", err=True)
 
@@ -150,6 +150,8 @@ def _report(session: Session, selector: str, outcome: Outcome, as_json: bool) ->
         )
     else:
         status.show(rows)
+        if outcome.applied and not rows:
+            click.echo("Done; nobody asked for a service in this selection.")
         for stack, lines in outcome.failures.items():
             for line in lines:
                 click.secho(f"{stack}: {line}", fg="red", err=True)

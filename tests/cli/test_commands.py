@@ -64,7 +64,7 @@ def test_a_second_apply_says_that_there_is_nothing_to_do(agglo: Run) -> None:
 def test_apply_without_a_terminal_needs_yes(agglo: Run, fakes: Fakes) -> None:
     code, _, err = agglo("apply", "schiltigheim")
     assert code == 2
-    assert "agglo apply --yes" in err
+    assert "agglo apply … --yes" in err
     assert fakes.engine.runs == []
 
 
