@@ -3,16 +3,14 @@ the metro's business."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from keystoneauth1.exceptions import ClientException
-from openstack.config import OpenStackConfig
-from openstack.connection import Connection
-from openstack.exceptions import SDKException
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agglo_devcloud.errors import StartError
 from agglo_devcloud.layout import PUBLIC_CIDR, PUBLIC_GATEWAY, PUBLIC_POOL, Layout
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 PUBLIC_NETWORK = "public"
 VOLUME_TYPE = "standard"
@@ -20,15 +18,16 @@ VOLUME_TYPE = "standard"
 
 def connect(layout: Layout) -> Connection:
     """A client of this cloud as its admin, whatever the environment says."""
+    from openstack.config import OpenStackConfig  # noqa: PLC0415  a second of imports that a warm start does not need
+    from openstack.connection import Connection  # noqa: PLC0415
+
     clouds = OpenStackConfig(config_files=[str(layout.clouds_yaml)], load_envvars=False)
     return Connection(config=clouds.get_one(cloud=layout.cloud_name))
 
 
 def network(layout: Layout) -> None:
     """Make the external network ``public``, once per cloud."""
-    with _once(layout, "network") as needed:
-        if needed:
-            _make_network(connect(layout))
+    _once(layout, "network", _make_network)
 
 
 def _make_network(cloud: Connection) -> None:
@@ -54,9 +53,7 @@ def _make_network(cloud: Connection) -> None:
 
 def volume_type(layout: Layout) -> None:
     """Make the default volume type, once per cloud."""
-    with _once(layout, "volume-type") as needed:
-        if needed:
-            _make_volume_type(connect(layout))
+    _once(layout, "volume-type", _make_volume_type)
 
 
 def _make_volume_type(cloud: Connection) -> None:
@@ -64,12 +61,16 @@ def _make_volume_type(cloud: Connection) -> None:
         cloud.block_storage.create_type(name=VOLUME_TYPE, extra_specs={"volume_backend_name": "files"})
 
 
-@contextmanager
-def _once(layout: Layout, what: str) -> Iterator[bool]:
-    """True when ``what`` is still to be made; remembered when the block ends well. Raises StartError."""
+def _once(layout: Layout, what: str, make: Callable[[Connection], None]) -> None:
+    """Make ``what`` unless it is remembered that it was made. Raises StartError."""
     done = layout.run / "done" / what
+    if done.exists():
+        return
+    from keystoneauth1.exceptions import ClientException  # noqa: PLC0415
+    from openstack.exceptions import SDKException  # noqa: PLC0415
+
     try:
-        yield not done.exists()
+        make(connect(layout))
     except (SDKException, ClientException) as error:
         raise StartError(f"making {what} failed: {error}", hint=f"see {layout.log}") from error
     done.parent.mkdir(exist_ok=True)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from agglo_devcloud import (
+    bootstrap,
     cgroups,
     config,
     connection,
@@ -136,8 +137,6 @@ def _start_vault(layout: Layout, installed: Installed, progress: Progress) -> No
 
 def _start_services(layout: Layout, progress: Progress) -> None:
     """Fork every service, then wait for all, doing the first start's work as soon as each is there."""
-    from agglo_devcloud import bootstrap  # noqa: PLC0415  a second of imports that other commands do not need
-
     others = [name for name in services.FORKED if name != "keystone"]
     for name in others:
         services.fork(layout, name)
