@@ -53,8 +53,8 @@ def apply(world: World, selector: str, confirm: Confirm, *, force: bool = False)
             return Outcome(planned, applied=False, failures={})
         world.cloud.check()
         _apply_stacks(world, targets, site, {c.stack for c in planned.changes if c.engine})
-        due = [g for g in _guests(world, targets, site) if force or _is_due(world, g)]
-        return Outcome(planned, applied=True, failures=_configure_and_verify(world, targets, site, due, force=force))
+        guests = _guests(world, targets, site)
+        return Outcome(planned, applied=True, failures=_configure_and_verify(world, targets, guests, force=force))
 
 
 def verify(world: World, selector: str) -> Outcome:
@@ -179,11 +179,10 @@ def _is_due(world: World, guest: Guest) -> bool:
 
 
 def _configure_and_verify(
-    world: World, targets: Sequence[Target], site: Site, due: Sequence[Guest], *, force: bool
+    world: World, targets: Sequence[Target], guests: Sequence[Guest], *, force: bool
 ) -> dict[StackId, tuple[str, ...]]:
     """Configure the guests that are due, then check them and every stack whose last verification did not pass."""
-    guests = _guests(world, targets, site)
-    names = [guest.name for guest in due]
+    names = [guest.name for guest in guests if force or _is_due(world, guest)]
     unverified = {g.stack for g in guests if g.name in names or verification_due(world.records.load(g.stack))}
     if not unverified:
         return {}
