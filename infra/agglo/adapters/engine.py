@@ -43,26 +43,18 @@ class PulumiEngine:
     def preview(self, work: Work) -> tuple[Step, ...]:
         """What ``up`` would do. Raises EngineFailed."""
         steps: list[Step] = []
-
-        def note(event: auto.EngineEvent) -> None:
-            step = _step(event)
-            if step and step.operation not in _QUIET:
-                steps.append(step)
-
-        self._run(work, lambda stack: stack.preview(on_event=note))
+        self._run(work, lambda stack: stack.preview(on_event=_listener(steps.append)))
         return tuple(steps)
 
     def up(self, work: Work, say: Say) -> UpResult:
         """Make it so. Raises EngineFailed; what was done is kept in the state."""
         changes: Counter[str] = Counter()
 
-        def note(event: auto.EngineEvent) -> None:
-            step = _step(event)
-            if step and step.operation not in _QUIET:
-                changes[step.operation] += 1
-                say(f"{step.operation} {step.type} {step.name}")
+        def note(step: Step) -> None:
+            changes[step.operation] += 1
+            say(_words(step))
 
-        result = self._run(work, lambda stack: stack.up(on_event=note, show_secrets=False))
+        result = self._run(work, lambda stack: stack.up(on_event=_listener(note), show_secrets=False))
         outputs: dict[str, JsonValue] = {k: o.value for k, o in result.outputs.items() if not o.secret}
         checkpoint = self.checkpoint(work.stack)
         if checkpoint is None:
@@ -71,14 +63,9 @@ class PulumiEngine:
 
     def destroy(self, work: Work, say: Say) -> None:
         """Delete all of the stack's resources and its state. Raises EngineFailed."""
-
-        def note(event: auto.EngineEvent) -> None:
-            step = _step(event)
-            if step and step.operation not in _QUIET:
-                say(f"{step.operation} {step.type} {step.name}")
-
         if self.checkpoint(work.stack):
-            self._run(work, lambda stack: stack.destroy(on_event=note, show_secrets=False, remove=True))
+            told = _listener(lambda step: say(_words(step)))
+            self._run(work, lambda stack: stack.destroy(on_event=told, show_secrets=False, remove=True))
 
     def _run(self, work: Work, operation: Callable[[auto.Stack], _Result]) -> _Result:
         """Run one operation to its end. The caller holds the stack's lock, so what a dead run left may be cleared."""
@@ -146,6 +133,21 @@ def _forget_pending(stack: auto.Stack) -> None:
     if state.deployment and state.deployment.get("pending_operations"):
         state.deployment = {k: v for k, v in state.deployment.items() if k != "pending_operations"}
         stack.import_stack(state)
+
+
+def _listener(act: Callable[[Step], None]) -> Callable[[auto.EngineEvent], None]:
+    """Calls ``act`` with each step that changes something."""
+
+    def listen(event: auto.EngineEvent) -> None:
+        step = _step(event)
+        if step and step.operation not in _QUIET:
+            act(step)
+
+    return listen
+
+
+def _words(step: Step) -> str:
+    return f"{step.operation} {step.type} {step.name}"
 
 
 def _step(event: auto.EngineEvent) -> Step | None:
