@@ -24,7 +24,7 @@ def agglo(root: Path, *arguments: str) -> str:
     """Run the command line; its stdout."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     environment = {"AGGLO_DEV_CLOUD": NAME, "PATH": path, "HOME": str(Path.home())}
-    command = [AGGLO, "--root", root, *arguments]
+    command: list[str | Path] = [AGGLO, "--root", root, *arguments]
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

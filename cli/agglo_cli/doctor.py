@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import click
+from pydantic import JsonValue
 
 from agglo.adapters import toolchain
+from agglo.diagnosis import Diagnosis, Level
 from agglo.errors import AggloError, Exit
+from agglo.survey import examine
 from agglo_cli.console import answer_json, table
 from agglo_cli.session import Session, pass_session
 
 
-@dataclass(frozen=True)
-class _Finding:
-    what: str
-    good: bool
-    note: str
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--refresh", is_flag=True, help="Keep what the cloud can do now, as the next plan's premise.")
 @pass_session
-def doctor(session: Session, as_json: bool) -> int:
-    """Say what is there and what is missing, with the command that helps."""
+def doctor(session: Session, as_json: bool, refresh: bool) -> int:
+    """Say what is there and what is missing, with the command that helps; look at the cloud. Changes nothing there.
+
+    The operator's rights are tried by requests that cannot succeed. Exits with 1 if something needed is missing.
+    """
     findings = [
         _look("files", lambda: f"{len(session.project.communes)} communes in {session.root}"),
         _look("tools", _tools),
@@ -34,18 +33,37 @@ def doctor(session: Session, as_json: bool) -> int:
         _look("cloud", lambda: _answers(session.world().cloud.check)),
         _look("vault", lambda: _answers(session.world().vault.check)),
     ]
+    if findings[0].level is findings[4].level is Level.OK:
+        try:
+            findings += examine(session.world(), refresh=refresh)
+        except AggloError as error:
+            findings.append(Diagnosis("examination", Level.MISSING, error.message, error.hint))
     if as_json:
-        answer_json([{"what": f.what, "good": f.good, "note": f.note} for f in findings])
+        answer_json([_json(finding) for finding in findings])
     else:
-        table(("", "what", ""), [("ok" if f.good else "missing", f.what, f.note) for f in findings])
-    return Exit.DONE if all(f.good for f in findings) else Exit.FAILED
+        table(("", "what", ""), [(str(f.level), f.what, _text(f)) for f in findings])
+    return Exit.FAILED if any(f.level is Level.MISSING for f in findings) else Exit.DONE
 
 
-def _look(what: str, look: Callable[[], str]) -> _Finding:
+def _json(finding: Diagnosis) -> JsonValue:
+    return {
+        "what": finding.what,
+        "level": str(finding.level),
+        "good": finding.level is not Level.MISSING,
+        "note": finding.note,
+        "hint": finding.hint,
+    }
+
+
+def _text(finding: Diagnosis) -> str:
+    return finding.note + (f" (try: {finding.hint})" if finding.hint else "")
+
+
+def _look(what: str, look: Callable[[], str]) -> Diagnosis:
     try:
-        return _Finding(what, True, look())
+        return Diagnosis(what, Level.OK, look())
     except AggloError as error:
-        return _Finding(what, False, f"{error.message}" + (f" (try: {error.hint})" if error.hint else ""))
+        return Diagnosis(what, Level.MISSING, error.message, error.hint)
 
 
 def _tools() -> str:
@@ -62,6 +80,6 @@ def _program(name: str, package: str) -> str:
     return path
 
 
-def _answers(check: Callable[[], None]) -> str:
+def _answers(check: Callable[[], object]) -> str:
     check()
     return "answers"

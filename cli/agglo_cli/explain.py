@@ -20,14 +20,9 @@ from agglo_cli.session import Session, pass_session
 @pass_session
 def explain(session: Session, instance: str, key: str | None, as_json: bool) -> None:
     """Show each value of INSTANCE (schiltigheim/portal) with the file and line that set it, and what it overrode."""
-    commune, _, service = instance.partition("/")
-    full = f"{session.project.commune(commune).key}/{service}"
-    if full not in session.project.requests:
-        raise UsageError(f"nobody asked for {instance}", hint="agglo status")
+    request = session.request(instance)
     wanted = tuple(key.split(".")) if key else ()
-    values = {
-        k: v for k, v in session.project.values(session.project.requests[full]).items() if k[: len(wanted)] == wanted
-    }
+    values = {k: v for k, v in session.project.values(request).items() if k[: len(wanted)] == wanted}
     if not values:
         raise UsageError(f"{instance} has no value '{key}'", hint=f"agglo explain {instance}")
     if as_json:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
+
+from agglo.reasons import Why
+from agglo.words import Strict, Words
 
 INSEE = re.compile(r"(?:\d{2}|2[AB])\d{3}")
 SLUG = re.compile(r"[a-z](?:[a-z0-9]|-(?!-))*[a-z0-9]")
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss"})
 _METROPOLITAN = re.compile(r"(?!9[78])\d{5}")
 
 
-class Strict(BaseModel):
-    """Base of what people write: frozen, unknown keys refused."""
+def _slug(value: str) -> str:
+    if not SLUG.fullmatch(value):
+        raise ValueError(f"'{value}' is not a slug: lower-case letters, digits and single hyphens, a letter first")
+    return value
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+Slug = Annotated[str, AfterValidator(_slug)]
+
+
+def propose_slug(name: str) -> str:
+    """A commune's name as a DNS label: ``La Wantzenau`` → ``la-wantzenau``, ``Hœnheim`` → ``hoenheim``."""
+    plain = unicodedata.normalize("NFKD", name.lower().translate(_LIGATURES))
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
 
 
 class Population(Strict):
@@ -24,6 +40,13 @@ class Population(Strict):
     count: int = Field(gt=0, lt=3_000_000)
     kind: Literal["municipale", "totale"] = "municipale"
     vintage: int | None = Field(default=None, ge=1990, le=2100)
+
+
+class ClassOfItsOwn(Strict):
+    """A size class other than the one that the population gives, and why."""
+
+    name: str = Field(alias="class")
+    why: str = Field(min_length=3, max_length=400)
 
 
 def luhn(digits: str) -> bool:
@@ -38,15 +61,21 @@ def insee_of_siren(siren: str) -> str:
 
 
 class Commune(Strict):
-    """What ``stacks/communes/<insee>-<slug>/commune.yaml`` says."""
+    """What ``stacks/communes/<insee>-<slug>/commune.yaml`` says.
+
+    ``cog`` is the year of INSEE's Code officiel géographique that the code is of, where its source says one.
+    """
 
     insee: str
-    slug: str
+    slug: Slug
     name: str = Field(min_length=1, max_length=80)
     siren: str
     postal_codes: tuple[str, ...] = Field(min_length=1)
     population: Population
+    cog: int | None = Field(default=None, ge=1990, le=2100)
+    quota_class: ClassOfItsOwn | None = None
     values: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)  # by service
+    why: dict[str, Why] = Field(default_factory=dict)  # by service
 
     @field_validator("insee")
     @classmethod
@@ -55,13 +84,6 @@ class Commune(Strict):
             raise ValueError(
                 f"'{value}' is not an INSEE code: five characters such as 67447 (a postal code is another thing)"
             )
-        return value
-
-    @field_validator("slug")
-    @classmethod
-    def _slug(cls, value: str) -> str:
-        if not SLUG.fullmatch(value):
-            raise ValueError(f"'{value}' is not a slug: lower-case letters, digits and single hyphens, a letter first")
         return value
 
     @field_validator("siren")
@@ -92,6 +114,21 @@ class Commune(Strict):
         return self
 
     @property
+    def code(self) -> str:
+        """What keys the tenant everywhere: the INSEE code."""
+        return self.insee
+
+    @property
     def key(self) -> str:
         """Folder name of the commune: ``67447-schiltigheim``."""
         return f"{self.insee}-{self.slug}"
+
+
+def clashes(
+    commune: Mapping[str, object], others: Iterable[tuple[str, Mapping[str, str]]]
+) -> Iterator[tuple[str, Words]]:
+    """Keys whose value another tenant has already: ``others`` are their names with their insee, siren and slug."""
+    for name, known in others:
+        for key, value in known.items():
+            if commune.get(key) == value:
+                yield key, Words(f"{value} is {name}'s already", f"{value} est déjà celui de {name}")

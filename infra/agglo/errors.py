@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from agglo.words import NOTHING, Lang, Words
+
 
 class Exit(IntEnum):
     """Exit codes of the command line."""
@@ -22,18 +24,31 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in one file: ``line`` counts from 1 (0: the whole file); ``key`` is dotted."""
+    """One thing wrong in a file: ``line`` from 1 (0: the whole file); ``key`` is dotted; ``proposal`` mends it."""
 
     path: Path
-    reason: str
+    reason: Words
     line: int = 0
     key: str = ""
-    proposal: str = ""
+    proposal: Words = NOTHING
+
+    def say(self, lang: Lang) -> str:
+        """The problem as one line that can be read: where, what, and what to do, whatever was written."""
+        path = str(self.path).encode(errors="replace").decode()
+        where = f"{path}:{self.line}" if self.line else path
+        reason, proposal = self.reason.say(lang), self.proposal.say(lang)
+        colon = " : " if lang == "fr" else ": "
+        what = f"{_short(self.key, 100)}{colon}{_short(reason, 400)}" if self.key else _short(reason, 400)
+        return f"{where}: {what}" + (f" ({_short(proposal, 200)})" if proposal else "")
 
     def __str__(self) -> str:
-        where = f"{self.path}:{self.line}" if self.line else str(self.path)
-        what = f"{self.key}: {self.reason}" if self.key else self.reason
-        return f"{where}: {what}" + (f" ({self.proposal})" if self.proposal else "")
+        return self.say("en")
+
+
+def _short(text: str, length: int) -> str:
+    """Text on one line, at most ``length`` characters of it."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 class AggloError(Exception):
@@ -58,15 +73,29 @@ class InvalidInput(AggloError):
 
     exit_code = Exit.USAGE
 
-    def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
+    def __init__(self, problems: Sequence[Problem], *, hint: str = "", lang: Lang = "en") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        head = f"{count} problem{'s' if count > 1 else ''} in the files; nothing was changed"
-        super().__init__("\n".join([head, *(f"  {problem}" for problem in self.problems)]), hint=hint)
+        head = Words(
+            f"{count} problem{'s' if count > 1 else ''} in the files", f"{count} problème(s) dans les fichiers"
+        )
+        super().__init__(
+            "\n".join([head.say(lang), *(f"  {problem.say(lang)}" for problem in self.problems)]), hint=hint
+        )
+
+
+class RefusedByPolicy(AggloError):
+    """What was asked for is well-formed, but a rule forbids it; nothing was changed."""
+
+    exit_code = Exit.REFUSED
 
 
 class NotConnected(AggloError):
     """No cloud or no Vault is named, or what is named does not answer."""
+
+
+class CloudLacks(AggloError):
+    """The cloud lacks what the stacks need; nothing was changed."""
 
 
 class VaultSealed(NotConnected):

@@ -1,26 +1,29 @@
-"""Everything that people wrote, loaded and checked: the metropolis, its communes, their requests, the catalogue."""
+"""Everything that people wrote, as one value: the metropolis, its communes, their requests, the catalogue."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field, JsonValue
 
-from agglo.catalog import Catalog, Release, Semver, nearest
-from agglo.commune import Commune, Strict
-from agglo.errors import Problem, UsageError
+from agglo.catalog import Catalog, Release
+from agglo.commune import Commune, Population
+from agglo.errors import UsageError
+from agglo.exemptions import Exemption
 from agglo.layers import Key, Layer, Value, make_layer, nest, resolve
-from agglo.metro import Metro
+from agglo.metro import Epci, Metro, Tenant
+from agglo.request import Request, Role, Source
+from agglo.words import Strict
+from agglo.wrong import nearest
 
 
-class RequestFile(Strict):
-    """A commune's ask for an instance: ``stacks/communes/<insee>-<slug>/<service>.yaml``."""
+class Defaults(Strict):
+    """``stacks/defaults.yaml``: values by service, shared by all communes."""
 
-    service: str
-    version: Semver
-    values: dict[str, JsonValue] = Field(default_factory=dict)
+    values: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
 
 
 class Group(Strict):
@@ -29,43 +32,6 @@ class Group(Strict):
     summary: str
     members: tuple[str, ...] = Field(min_length=1)
     values: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file as it was read: ``lines`` gives the line (from 1) of each key path."""
-
-    path: Path
-    name: str
-    lines: Mapping[Key, int]
-
-    def problem(self, key: Key, reason: str, proposal: str = "") -> Problem:
-        """A problem at ``key`` of this file."""
-        line = next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), 0)
-        return Problem(self.path, reason, line, ".".join(key), proposal)
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request with the file it came from."""
-
-    commune: Commune
-    asked: RequestFile
-    source: Source
-
-    @property
-    def instance(self) -> str:
-        """Name of the instance: ``67447-schiltigheim/portal``."""
-        return f"{self.commune.key}/{self.asked.service}"
-
-    @property
-    def secrets_path(self) -> str:
-        """Where the Vault keeps the instance's secrets, below the KV mount."""
-        return f"communes/{self.commune.insee}/{self.asked.service}"
-
-    def secret_path(self, name: str) -> str:
-        """Where the Vault keeps one secret."""
-        return f"{self.secrets_path}/{name}"
 
 
 @dataclass(frozen=True)
@@ -87,56 +53,95 @@ class SharedValues:
         return make_layer(self.layer, self.source.name, self.by_service.get(service, {}), lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Project:
     """The whole tree of one metropolis."""
 
     root: Path
     metro: Metro
     communes: Mapping[str, Commune]  # by INSEE code
-    requests: Mapping[str, Request]  # by instance name
+    requests: Mapping[str, Request]  # by instance name; refused ones are not among them
     shared: tuple[SharedValues, ...]  # defaults, then groups: earlier first
     commune_values: Mapping[str, SharedValues]  # by INSEE code
     catalog: Catalog
+    exemptions: Mapping[str, Exemption] = field(default_factory=dict)  # by the file and line that give them
 
-    def commune(self, word: str) -> Commune:
-        """A commune by INSEE code, slug or key. Raises UsageError that proposes the nearest."""
-        for commune in self.communes.values():
-            if word in (commune.insee, commune.slug, commune.key):
-                return commune
-        known = [c.slug for c in self.communes.values()] + list(self.communes)
+    def __repr__(self) -> str:
+        return f"Project({str(self.root)!r}, {len(self.communes)} communes, {len(self.requests)} requests)"
+
+    @cached_property
+    def epci(self) -> Epci:
+        """The metropolis as a tenant."""
+        metro = self.metro
+        inhabitants = sum(commune.population.count for commune in self.communes.values())
+        population = Population(count=max(1, inhabitants))
+        return Epci(metro.siren, metro.tenant.slug, metro.name, metro.siren, population, metro.tenant.quota_class)
+
+    def with_requests(self, requests: Mapping[str, Request]) -> Project:
+        """The same with other requests."""
+        return replace(self, requests=requests)
+
+    @property
+    def tenants(self) -> list[Tenant]:
+        """The communes, then the metropolis."""
+        return [*self.communes.values(), self.epci]
+
+    def tenant(self, word: str) -> Tenant:
+        """A commune or the metropolis by code, slug or key. Raises UsageError that proposes the nearest."""
+        for tenant in self.tenants:
+            if word in (tenant.code, tenant.slug, tenant.key):
+                return tenant
+        known = [name for tenant in self.tenants for name in (tenant.slug, tenant.code)]
         raise UsageError(f"there is no commune '{word}'{nearest(word, known)}", hint="agglo commune list")
 
-    def release(self, request: Request) -> Release:
-        """The release that a request pins."""
-        return self.catalog.release(request.asked.service, request.asked.version)
+    def request(self, word: str) -> Request:
+        """A request by ``<commune>/<service>``. Raises UsageError when nobody asked for it."""
+        commune, _, service = word.partition("/")
+        name = f"{self.tenant(commune).key}/{service}"
+        if name not in self.requests:
+            mine = [r.service for r in self.requests.values() if r.tenant.key == name.partition("/")[0]]
+            raise UsageError(f"nobody asked for {word}{nearest(service, mine)}", hint="agglo request status")
+        return self.requests[name]
 
-    def values(self, request: Request) -> dict[Key, Value]:
-        """Resolved values of an instance with their origins."""
-        service, release = request.asked.service, self.release(request)
-        schema = make_layer("schema", f"{release.folder}/values.schema.json", release.defaults(), {})
+    def release(self, request: Request) -> Release:
+        """The release that a request pins, or that its shared instance has."""
+        return self.catalog.release(request.service, request.version)
+
+    def shared_instance(self, service: str) -> Request | None:
+        """The metropolis's instance of a service that communes share, if there is one."""
+        found = self.requests.get(f"{self.epci.key}/{service}")
+        return found if found and found.role is Role.SHARED else None
+
+    def members(self, instance: Request) -> list[Request]:
+        """Whom an instance serves: its own tenant, or the memberships of a shared one, in the order of codes."""
+        if instance.role is not Role.SHARED:
+            return [instance]
+        mine = (r for r in self.requests.values() if r.role is Role.MEMBER and r.service == instance.service)
+        return sorted(mine, key=lambda r: r.tenant.code)
+
+    def needed(self, request: Request) -> list[Request]:
+        """The requests of the same tenant that a request needs directly, in the order of names."""
+        wanted = (f"{request.tenant.key}/{name}" for name in sorted(self.release(request).manifest.requires.services))
+        return [self.requests[name] for name in wanted if name in self.requests]
+
+    def foundations(self, request: Request) -> list[Request]:
+        """What a request stands on directly: the services that it needs, the shared instance that it is a place in."""
+        host = self.shared_instance(request.service) if request.role is Role.MEMBER else None
+        known = request.version in self.catalog.releases.get(request.service, {})
+        return [*(self.needed(request) if known else []), *([host] if host else [])]
+
+    def values(self, request: Request, release: Release | None = None) -> dict[Key, Value]:
+        """Resolved values of an instance with their origins; with ``release``, as they would be with that one."""
+        service, release = request.service, release or self.release(request)
         lines = {k[1:]: n for k, n in request.source.lines.items() if k[:1] == ("values",) and len(k) > 1}
         own = make_layer("instance", request.source.name, request.asked.values, lines)
-        commune = self.commune_values[request.commune.insee].make_layer(service)
-        mine = [s for s in self.shared if s.members is None or request.commune.slug in s.members]
-        return resolve([schema, *(s.make_layer(service) for s in mine), commune, own])
+        return resolve([release.default_layer, *self._shared_layers(request.tenant, service), own])
 
-    def problems(self, request: Request) -> list[Problem]:
-        """What is wrong with a request: unknown service or version, values that its schema refuses."""
-        asked = request.asked
-        try:
-            release = self.release(request)
-        except UsageError as error:
-            key = ("version",) if asked.service in self.catalog.releases else ("service",)
-            return [request.source.problem(key, error.message)]
-        values = self.values(request)
-        return [self._located(request, values, key, reason) for key, reason in release.errors(nest(values))]
+    def values_before(self, tenant: Tenant, release: Release) -> dict[str, JsonValue]:
+        """The plain values that a tenant would have of a release without saying anything itself."""
+        return nest(resolve([release.default_layer, *self._shared_layers(tenant, release.service)]))
 
-    def _located(self, request: Request, values: Mapping[Key, Value], key: Key, reason: str) -> Problem:
-        value = (
-            next((v for k, v in values.items() if k[: len(key)] == key or key[: len(k)] == k), None) if key else None
-        )
-        dotted = ".".join(key)
-        if value and value.origin.line and value.origin.file != request.source.name:
-            return Problem(self.root / value.origin.file, reason, value.origin.line, dotted)
-        return request.source.problem(("values", *key), reason)
+    def _shared_layers(self, tenant: Tenant, service: str) -> list[Layer]:
+        mine = [s for s in self.shared if s.members is None or tenant.slug in s.members]
+        own = self.commune_values.get(tenant.code)
+        return [s.make_layer(service) for s in [*mine, *([own] if own else [])]]

@@ -1,7 +1,8 @@
 """Selectors: which stacks a command means.
 
 ``all`` · a commune by INSEE code or slug · ``<commune>/<service>`` · ``*/<service>`` · ``metro``. What a selected
-stack needs (metro for a commune, the landing zone for an instance) comes with it.
+stack needs comes with it: metro for a commune, the landing zone for an instance, the services that a service requires,
+the shared instance for a membership.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from agglo.errors import UsageError
-from agglo.project import Project, Request, RequestFile, Source
+from agglo.project import Project
 from agglo.records import Record
+from agglo.request import Request, RequestFile, Role, Source
 from agglo.stack import Target, commune_target, instance_target, metro_target
 
 
@@ -24,45 +26,67 @@ def select(project: Project, selector: str) -> list[Target]:
     if selector == "metro":
         return metro
     if selector == "all":
-        communes = [commune_target(c) for c in project.communes.values()]
-        return [*metro, *communes, *map(instance_target, project.requests.values())]
-    if "/" not in selector:
-        commune = project.commune(selector)
-        mine = [r for r in project.requests.values() if r.commune == commune]
-        return [*metro, commune_target(commune), *map(instance_target, mine)]
-    requests = _requests(project, *selector.split("/", 1))
-    zones = dict.fromkeys(r.commune.insee for r in requests)
-    return [*metro, *(commune_target(project.communes[i]) for i in zones), *map(instance_target, requests)]
+        requests = in_order(project, project.requests.values())
+        zones = {c.code: commune_target(c) for c in project.communes.values()}
+    else:
+        requests = in_order(project, named(project, selector))
+        alone = project.tenant(selector) if "/" not in selector else None
+        zones = {alone.code: commune_target(alone)} if alone else {}
+    for request in requests:
+        zones.setdefault(request.tenant.code, commune_target(request.tenant))
+    return [*metro, *zones.values(), *map(instance_target, requests)]
 
 
 def only_named(project: Project, selector: str) -> list[Target]:
     """What the selector names, without what it needs: a commune has its instances, metro comes with ``all`` only."""
-    targets = select(project, selector)
     if selector in ("all", "metro"):
-        return targets
-    return [t for t in targets if t.request or (t.commune and "/" not in selector)]
+        return select(project, selector)
+    mine = {request.instance for request in named(project, selector)}
+    alone = project.tenant(selector).key if "/" not in selector else None
+    return [t for t in select(project, selector) if t.title in mine or t.title == alone]
+
+
+def in_order(project: Project, requests: Iterable[Request]) -> list[Request]:
+    """The requests and all that they need, each after what it needs."""
+    found: dict[str, Request] = {}
+
+    def add(request: Request) -> None:
+        if request.instance in found:
+            return
+        for foundation in project.foundations(request):
+            add(foundation)
+        found[request.instance] = request
+
+    for request in requests:
+        add(request)
+    return list(found.values())
 
 
 def with_recorded(project: Project, records: Iterable[Record]) -> Project:
     """The project with a request for each recorded instance that nobody asks for any more: it may be destroyed."""
     requests = dict(project.requests)
+    tenants = {tenant.key: tenant for tenant in project.tenants}
     for record in records:
         key, _, service = record.title.partition("/")
-        insee = key.partition("-")[0]
-        if record.release and record.title not in requests and insee in project.communes:
+        if record.release and record.title not in requests and key in tenants:
             asked = RequestFile(service=service, version=record.release)
             source = Source(project.root, "records", {})
-            requests[record.title] = Request(project.communes[insee], asked, source)
+            role = Role.DEDICATED if "server" in record.outputs else Role.MEMBER
+            requests[record.title] = Request(tenants[key], asked, source, role, record.release)
     return replace(project, requests=requests)
 
 
-def _requests(project: Project, commune: str, service: str) -> list[Request]:
-    if service != "*":
-        project.catalog.versions(service)
-    wanted = None if commune == "*" else project.commune(commune)
-    found = [
-        r for r in project.requests.values() if r.commune == (wanted or r.commune) and service in ("*", r.asked.service)
-    ]
+def named(project: Project, selector: str) -> list[Request]:
+    """The requests that a selector names, without what they need. Raises UsageError as ``select`` does."""
+    if selector == "all":
+        return list(project.requests.values())
+    commune, _, service = selector.partition("/")
+    tenant = None if commune == "*" else project.tenant(commune)
+    if not service:
+        return [r for r in project.requests.values() if r.tenant == tenant]
+    found = [r for r in project.requests.values() if r.tenant == (tenant or r.tenant) and service in ("*", r.service)]
     if not found:
-        raise UsageError(f"nobody asked for {commune}/{service}", hint="agglo status")
+        if service != "*":
+            project.catalog.versions(service)  # says so when there is no such service
+        raise UsageError(f"nobody asked for {selector}", hint="agglo status")
     return found

@@ -1,7 +1,7 @@
 """One root certificate per cloud, and the certificate of its Vault.
 
-The root can sign for nothing but the cloud's own names and addresses (critical name constraints), so that a
-person can let a browser trust it without trusting it for anything else.
+The root can sign for nothing but the cloud's own names and addresses, and names for trials that nobody can own
+(critical name constraints), so that a person can let a browser trust it without trusting it for anything else.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from agglo_devcloud.layout import LOOPBACK, PUBLIC_CIDR, PUBLIC_GATEWAY, Layout
 from agglo_devcloud.settings import write_private
 
 DOMAIN = "agglo.localhost"  # browsers resolve every name below .localhost to loopback (RFC 6761)
+TRIALS = "example"  # reserved for documentation (RFC 2606)
 ROOT_DAYS = 3650
 VAULT_DAYS = 397  # what browsers accept at most
 _RENEW_DAYS = 30
@@ -105,7 +106,7 @@ def _certificate(
 def _constraints() -> x509.NameConstraints:
     networks = (PUBLIC_CIDR, f"{LOOPBACK}/32")
     addresses = [x509.IPAddress(ipaddress.ip_network(text)) for text in networks]
-    return x509.NameConstraints([x509.DNSName(DOMAIN), *addresses], None)
+    return x509.NameConstraints([x509.DNSName(DOMAIN), x509.DNSName(TRIALS), *addresses], None)
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

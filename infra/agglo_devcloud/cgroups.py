@@ -16,16 +16,26 @@ from pathlib import Path
 
 from agglo_devcloud.layout import Layout
 
+INNER = "guest"  # the group below the guest's own where v1 limits devices: its root may loosen the limits of its own
 _V1_WANTED = frozenset({"memory", "pids", "name=systemd"})
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """A mounted hierarchy: version 2, or 1 with ``memory`` when it limits memory."""
+    """A mounted hierarchy: version 2, or 1 with ``memory`` and ``devices`` when it limits those."""
 
     mount: Path
     version: int
     memory: bool
+    devices: bool = False
+
+    def group(self, layout: Layout, machine: str) -> Path:
+        """The group of a guest."""
+        return self.mount / parent_name(layout) / machine
+
+    def entry(self, group: Path) -> Path:
+        """The file by which a guest's first process enters ``group``."""
+        return (group / INNER if self.devices else group) / "cgroup.procs"
 
     def limit_file(self, group: Path) -> Path | None:
         """The file of ``group`` that limits memory, if this hierarchy can."""
@@ -41,13 +51,15 @@ def hierarchies(mounts: str) -> list[Hierarchy]:
     [Hierarchy(mount=PosixPath('/sys/fs/cgroup'), version=2, memory=True)]
     """
     found: dict[Path, Hierarchy] = {}
-    for line in mounts.splitlines():
-        _, mount, kind, options, *_ = line.split()
-        controllers = set(options.split(",")) & _V1_WANTED
+    fields = [line.split() for line in mounts.splitlines()]
+    alone = all(kind != "cgroup2" for _, _, kind, *_ in fields)  # version 2 limits devices by itself
+    wanted = _V1_WANTED | {"devices"} if alone else _V1_WANTED
+    for _, mount, kind, options, *_ in fields:
+        controllers = set(options.split(",")) & wanted
         if kind == "cgroup2":
             found[Path(mount)] = Hierarchy(Path(mount), 2, memory=True)
         elif kind == "cgroup" and controllers:
-            found[Path(mount)] = Hierarchy(Path(mount), 1, memory="memory" in controllers)
+            found[Path(mount)] = Hierarchy(Path(mount), 1, "memory" in controllers, "devices" in controllers)
     return list(found.values())
 
 
@@ -62,11 +74,14 @@ def parent_name(layout: Layout) -> str:
 
 
 def make(layout: Layout, machine: str, memory_mib: int) -> list[Path]:
-    """Make the guest's groups with its memory limit; the ``cgroup.procs`` files that it has to enter."""
+    """Make the guest's groups with its memory limit; the ``cgroup.procs`` files that it has to enter.
+
+    Where v1 limits devices, ``devices.limit`` makes the one that it enters.
+    """
     entries = []
     for hierarchy in mounted():
         parent = hierarchy.mount / parent_name(layout)
-        group = parent / machine
+        group = hierarchy.group(layout, machine)
         group.mkdir(parents=True, exist_ok=True)
         if hierarchy.version == 2:
             _delegate(hierarchy.mount)
@@ -74,7 +89,7 @@ def make(layout: Layout, machine: str, memory_mib: int) -> list[Path]:
         limit = hierarchy.limit_file(group)
         if limit and limit.exists():  # absent where v2 has no memory controller (hybrid)
             limit.write_text(str(memory_mib * 1024 * 1024))
-        entries.append(group / "cgroup.procs")
+        entries.append(hierarchy.entry(group))
     return entries
 
 

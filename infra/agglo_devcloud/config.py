@@ -8,15 +8,16 @@ from pathlib import Path
 import jinja2
 from cryptography.fernet import Fernet
 
-from agglo_devcloud import compute
+from agglo_devcloud import compute, slots
 from agglo_devcloud.layout import PUBLIC_GATEWAY, Layout
-from agglo_devcloud.settings import GUEST_MTU, SERVICES, Settings, write_private
+from agglo_devcloud.settings import GUEST_MTU, SERVICES, Settings, has_settings, load_or_make, write_private
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 # Rendered file below ``etc``, and its template.
 FILES = {
     "keystone/keystone.conf": "keystone.conf.j2",
+    "keystone/policy.yaml": "keystone-policy.yaml.j2",
     "glance/glance-api.conf": "glance-api.conf.j2",
     "placement/placement.conf": "placement.conf.j2",
     "nova/nova.conf": "nova.conf.j2",
@@ -31,6 +32,7 @@ FILES = {
     "named/named.conf": "named.conf.j2",
     "named/rndc.conf": "rndc.conf.j2",
     "named/rndc.key": "rndc.key.j2",
+    "named/root.zone": "root.zone.j2",
 }
 SWIFT_BACKENDS = ("object", "container", "account")
 
@@ -96,7 +98,17 @@ def write(layout: Layout, settings: Settings, venv: Path) -> None:
         (layout.run / directory).mkdir(parents=True, exist_ok=True)
     _write_keystone_keys(layout)
     write_private(layout.run / "cloud.json", _cloud_json(layout, settings))
-    write_private(layout.clouds_yaml, clouds_yaml(layout, settings))
+    write_clouds(layout)
+
+
+def write_clouds(layout: Layout) -> None:
+    """Write ``clouds.yaml`` of the cloud and of all regions beside it: each holds the entries of all of them."""
+    there = [cloud for cloud in slots.regions(layout) if has_settings(cloud)]
+    if has_settings(layout) and layout not in there:
+        there.append(layout)  # one that no register knows: in tests, and while a template is made
+    clouds = {name: entry for cloud in there for name, entry in entries(cloud, load_or_make(cloud)).items()}
+    for cloud in there:
+        write_private(cloud.clouds_yaml, json.dumps({"clouds": clouds}, indent=2) + "\n")  # JSON is YAML
 
 
 def _cloud_json(layout: Layout, settings: Settings) -> str:
@@ -111,12 +123,11 @@ def _cloud_json(layout: Layout, settings: Settings) -> str:
     return json.dumps(known, indent=1)
 
 
-def clouds_yaml(layout: Layout, settings: Settings) -> str:
-    """OpenStack client configuration of the admin: in project ``admin``, and in system scope."""
+def entries(layout: Layout, settings: Settings) -> dict[str, dict[str, object]]:
+    """OpenStack client configuration of one cloud's admin, by entry: in project ``admin``, and in system scope."""
     project = {"project_name": "admin", "project_domain_id": "default"}
-    entries = {layout.cloud_name: project, f"{layout.cloud_name}-system": {"system_scope": "all"}}
-    clouds = {name: _cloud_entry(layout, settings, scope) for name, scope in entries.items()}
-    return json.dumps({"clouds": clouds}, indent=2) + "\n"  # JSON is YAML
+    scopes = {layout.cloud_name: project, f"{layout.cloud_name}-system": {"system_scope": "all"}}
+    return {name: _cloud_entry(layout, settings, scope) for name, scope in scopes.items()}
 
 
 def _cloud_entry(layout: Layout, settings: Settings, scope: dict[str, str]) -> dict[str, object]:

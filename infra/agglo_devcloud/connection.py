@@ -20,6 +20,7 @@ def variables(layout: Layout, installed: Installed) -> dict[str, str]:
         "AGGLO_IMAGE_FILE": str(installed.image),
         "AGGLO_BASTION_ACCESS": f"{LOOPBACK}:{layout.port('bastion')}",
         "AGGLO_EDGE_ACCESS": f"{LOOPBACK}:{layout.port('edge')}",
+        "AGGLO_DNS_ACCESS": f"{LOOPBACK}:{layout.port('dns')}",
         "AGGLO_ACME_DIRECTORY": f"{layout.vault_public_address}/v1/pki/acme/directory",
         "AGGLO_CA_FILE": root,
         "AGGLO_STATE": str(layout.run / "agglo"),

@@ -1,10 +1,11 @@
 """The cloud's databases: every service's migrations are run once per installation, into a template of MariaDB's files.
 
-A cloud's first start unpacks the template in a second; running the migrations takes most of a minute.
+A cloud's first start copies the template in 0.2 s; running the migrations takes most of a minute.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -67,8 +68,14 @@ def migrations(layout: Layout) -> list[list[list[str]]]:
     ]
 
 
+def template_name(environment: str) -> str:
+    """Name of the template for a cloud's environment: it holds a digest of all that makes it."""
+    recipe = (environment, DATABASES, migrations(Layout("template", 0, Path("/"))), mariadb.INSTALL, mariadb.OPTIONS)
+    return f"database-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]}"
+
+
 def build_template(python: Path, target: Path, progress: Progress) -> None:
-    """Run all migrations in a scratch MariaDB and pack its files into ``target``, all or nothing.
+    """Run all migrations in a scratch MariaDB and keep its files as ``target``, all or nothing.
 
     ``python`` is the interpreter of the cloud's environment. Raises StartError.
     """
@@ -85,7 +92,7 @@ def build_template(python: Path, target: Path, progress: Progress) -> None:
             _migrate(layout, venv, progress)
         finally:
             mariadb.stop(layout)
-        _pack(layout, target)
+        _keep(layout, target)
 
 
 def _migrate(layout: Layout, venv: Path, progress: Progress) -> None:
@@ -110,21 +117,25 @@ def _run_all(layout: Layout, venv: Path, commands: Sequence[Sequence[str]], prog
             raise StartError(f"{program} {' '.join(arguments)} failed: {log.read_text()[-2000:]}")
 
 
-def _pack(layout: Layout, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".{target.name}.new")
-    run(["tar", "--sparse", "-czf", scratch, "-C", layout.run, "mysql"], timeout=120)
-    scratch.replace(target)
+def _keep(layout: Layout, target: Path) -> None:
+    """Copied where the cache may be another disk; it gets its name only when all of it is there."""
+    part = target.with_name(f"{target.name}.part")
+    _copy(layout.run / "mysql", part)
+    part.rename(target)
 
 
 def unpack(layout: Layout, template: Path) -> bool:
-    """Give the cloud its databases from the template; False when it has them already."""
+    """Give the cloud its databases from the template; False when it has them already. Raises StartError."""
     if (layout.run / "mysql").is_dir():
         return False
     scratch = layout.run / "mysql.new"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    run(["tar", "-xzf", template, "-C", scratch], timeout=120)
-    (scratch / "mysql").rename(layout.run / "mysql")
-    scratch.rmdir()
+    _copy(template, scratch)
+    scratch.rename(layout.run / "mysql")
     return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Plain files: 160 MB are copied in 0.2 s, and at once where the file system shares blocks; unpacking took 1 s."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run(["cp", "-a", "--reflink=auto", source, target], timeout=120)

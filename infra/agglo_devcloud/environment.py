@@ -1,7 +1,7 @@
-"""The cloud's own Python environment: OpenStack and the Vault-API server, from the lock in ``requirements``.
+"""Python environments beside the project's: the cloud's own (OpenStack and the Vault-API server), and Tempest's.
 
-It lives in the cache under the digest of the lock, so that several clouds and clones share it and a new lock
-never changes one that is in use.
+Each is made of a lock in ``requirements`` and lives in the cache under the lock's digest, so that several clouds and
+clones share it and a new lock never changes one that is in use.
 """
 
 from __future__ import annotations
@@ -10,62 +10,100 @@ import hashlib
 import platform
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from agglo_devcloud.errors import InstallError
 from agglo_devcloud.jobs import Task
 from agglo_devcloud.layout import cache
 
-LOCK = Path(__file__).parents[2] / "requirements" / "devcloud.txt"
+_LOCKS = Path(__file__).parents[2] / "requirements"
+LOCK = _LOCKS / "devcloud.txt"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The environment ``name`` of the packages that ``lock`` pins; ``what`` says to people what they are."""
+
+    name: str
+    what: str
+    lock: Path
+
+    @property
+    def directory(self) -> Path:
+        """Where it is for this lock and this Python, made or not."""
+        digest = hashlib.sha256(self.lock.read_bytes() + platform.python_version().encode()).hexdigest()
+        return cache() / f"{self.name}-{digest[:16]}"
+
+    @property
+    def ready(self) -> bool:
+        """True when it is complete: it gets its name only then."""
+        return self.directory.is_dir()
+
+    def program(self, name: str) -> Path:
+        """One of its programs."""
+        return self.directory / "bin" / name
+
+    def ensure(self, task: Task) -> None:
+        """Make it if it is not there; what was downloaded before is not downloaded again."""
+        if self.ready:
+            return
+        task.say(f"installing {self.what}")
+        target, log = self.directory, cache() / f"{self.name}-environment.log"
+        part = target.with_name(f"{target.name}.part")
+        uv = find_uv()
+        task.run([uv, "venv", "-q", "--clear", "--relocatable", "--python", _base_python(), part], log=log)
+        install: list[str | Path] = [uv, "pip", "install", "-q", "--python", part / "bin" / "python"]
+        install += ["--require-hashes", "--no-build-isolation"]
+        backend = part / "build-backend.txt"  # some packages have no wheel; what builds them is in the lock as well
+        backend.write_text(locked(self.lock.read_text(), "setuptools"))
+        task.run([*install, "-r", backend], log=log)
+        task.run([*install, "-r", self.lock], log=log)
+        task.say(f"compiling {self.what}")  # here, as nothing writes into it later; without its tests, half of it
+        compiled: list[str | Path] = ["-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", part / "lib"]
+        task.run([part / "bin" / "python", *compiled], log=log)
+        part.rename(target)
+
+
+def tempest() -> Environment:
+    """OpenStack's own tests of its APIs."""
+    return Environment("tempest", "Tempest", _LOCKS / "tempest.txt")
+
+
+def _cloud() -> Environment:
+    return Environment("cloud", "OpenStack", LOCK)
 
 
 def directory() -> Path:
-    """Where the environment for this lock and this Python is, made or not."""
-    digest = hashlib.sha256(LOCK.read_bytes() + platform.python_version().encode()).hexdigest()
-    return cache() / f"cloud-{digest[:16]}"
+    """Where the cloud's environment is, made or not."""
+    return _cloud().directory
 
 
 def python() -> Path:
     """Its interpreter."""
-    return directory() / "bin" / "python"
+    return _cloud().program("python")
 
 
 def bao() -> Path:
     """The Vault-API server's program."""
-    return directory() / "bin" / "bao"
+    return _cloud().program("bao")
 
 
 def ready() -> bool:
-    """True when the environment is complete: it gets its name only then."""
-    return directory().is_dir()
+    """True when the cloud's environment is complete."""
+    return _cloud().ready
 
 
 def ensure(task: Task) -> None:
-    """Make the environment if it is not there; what was downloaded before is not downloaded again."""
-    if ready():
-        return
-    task.say("installing OpenStack")
-    target, log = directory(), cache() / "cloud-environment.log"
-    part = target.with_name(f"{target.name}.part")
-    uv = find_uv()
-    task.run([uv, "venv", "-q", "--clear", "--relocatable", "--python", _base_python(), part], log=log)
-    install: list[str | Path] = [uv, "pip", "install", "-q", "--python", part / "bin" / "python"]
-    install += ["--require-hashes", "--no-build-isolation"]
-    backend = part / "build-backend.txt"  # two packages have no wheel; what builds them is in the lock as well
-    backend.write_text(locked(LOCK.read_text(), "setuptools"))
-    task.run([*install, "-r", backend], log=log)
-    task.run([*install, "-r", LOCK], log=log)
-    task.say("compiling OpenStack")  # here, as services never write into it; without its tests, half of it
-    compiled: list[str | Path] = ["-m", "compileall", "-q", "-j", "0", "-x", "/tests?/", part / "lib"]
-    task.run([part / "bin" / "python", *compiled], log=log)
-    part.rename(target)
+    """Make the cloud's environment if it is not there."""
+    _cloud().ensure(task)
 
 
 def locked(lock: str, package: str) -> str:
     """The requirement of ``package``, with its hashes, in the text of a lock."""
     found = re.search(rf"^{re.escape(package)}==.*(?:\n    .*)*", lock, re.MULTILINE)
     if not found:
-        raise InstallError(f"{package} is not in {LOCK}", hint="make lock")
+        raise InstallError(f"{package} is not in the lock of its environment", hint="make lock")
     return found[0] + "\n"
 
 

@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agglo_devcloud import cgroups, network, processes
+from agglo_devcloud import cgroups, devices, network, processes
 from agglo_devcloud.commands import run, succeeds
 from agglo_devcloud.layout import Layout
 
 _PREFIX = "guest-"
+REBOOT = 133  # exit code of systemd-nspawn --keep-unit when the guest asked to be booted again
 _STOP_SECONDS = 15
 # Enter the control groups named first (their number is $1), then become the rest of the command line.
 _ENTER = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ > "$1" || exit 1; shift; n=$((n-1)); done; exec "$@"'
@@ -68,6 +69,16 @@ class Guest:
         return self.directory / "root"
 
     @property
+    def rescue(self) -> Path:
+        """What a rescue keeps; the directory is there while the guest is rescued."""
+        return self.directory / "rescue"
+
+    @property
+    def rescued_root(self) -> Path:
+        """Its own root file system while it is rescued."""
+        return self.rescue / "disk"
+
+    @property
     def console(self) -> Path:
         """What it wrote to its console."""
         return self.directory / "console.log"
@@ -93,21 +104,58 @@ def all_guests(layout: Layout) -> list[Guest]:
 def mount(guest: Guest, host: str, image: Path) -> None:
     """Mount its root: an overlay of its own files over ``image``, a directory; nothing when it is mounted.
 
-    ``host`` is the compute host's name, remembered.
+    While it is rescued, the root is another image's and its own is ``rescued_root``. ``host`` is the compute host's
+    name, remembered.
     """
     if guest.root.is_mount():
         return
-    for name in ("root", "upper", "work"):
-        (guest.directory / name).mkdir(parents=True, exist_ok=True)
+    guest.directory.mkdir(parents=True, exist_ok=True)
     (guest.directory / "host").write_text(host)
-    options = f"lowerdir={image},upperdir={guest.directory / 'upper'},workdir={guest.directory / 'work'}"
-    run(["mount", "-t", "overlay", "-o", options, "overlay", guest.root])
+    rescue = _rescue_image(guest)
+    if rescue is None:
+        _mount_overlay(image, guest.directory, guest.root)
+        return
+    if not guest.rescued_root.is_mount():
+        _mount_overlay(image, guest.directory, guest.rescued_root)
+    _mount_overlay(rescue, guest.rescue, guest.root)
 
 
-def start(guest: Guest, *, hostname: str, memory_mib: int) -> processes.Process:
-    """Boot it; its root must be mounted and its namespace there. The process that runs until it is powered off."""
+def _mount_overlay(image: Path, files: Path, root: Path) -> None:
+    """Mount on ``root`` an overlay over ``image`` that keeps what is written in ``files``."""
+    upper, work = files / "upper", files / "work"
+    for path in (upper, work, root):
+        path.mkdir(parents=True, exist_ok=True)
+    run(["mount", "-t", "overlay", "-o", f"lowerdir={image},upperdir={upper},workdir={work}", "overlay", root])
+
+
+def begin_rescue(guest: Guest, image: Path) -> None:
+    """Have a guest that has stopped boot ``image``, a directory, until ``end_rescue``."""
+    unmount(guest)
+    guest.rescue.mkdir(exist_ok=True)
+    (guest.rescue / "image").write_text(str(image))
+
+
+def end_rescue(guest: Guest) -> None:
+    """Have a guest that has stopped boot its own root again, and forget what was written outside of it."""
+    unmount(guest)
+    shutil.rmtree(guest.rescue)
+
+
+def _rescue_image(guest: Guest) -> Path | None:
+    try:
+        return Path((guest.rescue / "image").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def start(guest: Guest, *, hostname: str, memory_mib: int, disks: Iterable[tuple[int, int]] = ()) -> processes.Process:
+    """Boot it; its root must be mounted and its namespace there. The process that runs until it is powered off.
+
+    ``disks`` are the block devices that it may use, by major and minor number.
+    """
     _make_room()
     entries = cgroups.make(guest.layout, guest.machine, memory_mib)
+    devices.limit(guest.layout, guest.machine, disks)
     command = ["sh", "-c", _ENTER, "sh", str(len(entries)), *map(str, entries)]
     command += network.enter(guest.netns, *_nspawn(guest, hostname))
     with guest.console.open("ab") as out:
@@ -116,6 +164,17 @@ def start(guest: Guest, *, hostname: str, memory_mib: int) -> processes.Process:
         )
     child.returncode = 0  # it is meant to outlive this object, which would complain
     return processes.record(guest.layout, guest.process_name, child.pid)
+
+
+def leader(guest: Guest) -> int | None:
+    """PID of its first process as this machine sees it, the child of systemd-nspawn; None when there is none."""
+    found = guest.process()
+    if not found:
+        return None
+    with contextlib.suppress(OSError):  # it just ended
+        children = Path(f"/proc/{found.pid}/task/{found.pid}/children").read_text().split()
+        return int(children[-1]) if children else None
+    return None
 
 
 def _make_room() -> None:
@@ -142,14 +201,16 @@ def _nspawn(guest: Guest, hostname: str) -> list[str]:
         "--timezone=off",
         "--link-journal=no",
         "--setenv=product_name=OpenStack Nova",  # cloud-init looks for a config drive only on OpenStack
+        *([f"--bind={guest.rescued_root}:/mnt"] if guest.rescue.is_dir() else []),
     ]
 
 
 def _environment(guest: Guest) -> dict[str, str]:
-    """Nothing of the caller's environment reaches a guest; guests use cgroup v2 whatever the host does."""
+    """Nothing of the caller's environment reaches a guest; it uses cgroup v2 and sets its network's own sysctls."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+        "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
         processes.MARK: str(guest.layout.run),
     }
 
@@ -165,9 +226,10 @@ def stop(layout: Layout, stopped: Iterable[Guest]) -> None:
 
 
 def unmount(guest: Guest) -> None:
-    """Unmount its root."""
-    if guest.root.is_mount() and not succeeds(["umount", guest.root]):
-        run(["umount", "--lazy", guest.root])
+    """Unmount its root, and its own while it is rescued."""
+    for root in (guest.root, guest.rescued_root):
+        if root.is_mount() and not succeeds(["umount", root]):
+            run(["umount", "--lazy", root])
 
 
 def remove(guest: Guest) -> None:

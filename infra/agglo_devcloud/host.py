@@ -20,15 +20,16 @@ MEMORY = 6 * GIB  # with a bastion, an edge, a portal and room for the engine
 DISK = 5 * GIB
 PACKAGES = Path(__file__).parents[2] / "requirements" / "apt.txt"
 _FILE_SYSTEMS = ("overlay", "squashfs")
+_LOOP = Path("/dev/loop-control")
 
 
 def check(layout: Layout) -> None:
     """Raises HostError that names every problem of this machine for this cloud.
 
-    Memory, disk and ports are looked at only while nothing of the cloud runs: they may be its own.
+    Memory, disk and ports are looked at only while nothing of the cloud runs, recorded or not: they may be its own.
     """
     problems = [*root_problems(os.geteuid()), *package_problems(missing_packages()), *kernel_problems()]
-    if not any(processes.find(layout, name) for name in processes.names(layout)):
+    if not _runs(layout):
         problems += memory_problems(Path("/proc/meminfo").read_text())
         problems += disk_problems(layout.base, shutil.disk_usage(_existing(layout.base)).free)
         problems += port_problems(layout)
@@ -37,6 +38,14 @@ def check(layout: Layout) -> None:
         raise HostError(
             f"this machine cannot run the embedded cloud; nothing was changed\n{lines}", hint="agglo doctor"
         )
+
+
+def _runs(layout: Layout) -> bool:
+    """True when a process of the cloud runs, or when only root could tell."""
+    try:
+        return any(processes.find(layout, name) for name in processes.names(layout)) or bool(processes.strays(layout))
+    except PermissionError:
+        return True
 
 
 def root_problems(user: int) -> list[str]:
@@ -69,10 +78,13 @@ def port_problems(layout: Layout) -> list[str]:
 
 
 def kernel_problems() -> list[str]:
-    """File systems that the kernel neither has nor can load."""
+    """File systems and devices that the kernel neither has nor can load."""
     known = Path("/proc/filesystems").read_text().split()
     missing = [name for name in _FILE_SYSTEMS if name not in known and not _load(name)]
-    return [f"this kernel has no {name}: guests' disks need it" for name in missing]
+    problems = [f"this kernel has no {name}: guests' disks need it" for name in missing]
+    if not _LOOP.exists() and not _load("loop"):
+        problems.append(f"no {_LOOP}: volumes need loop devices")
+    return problems
 
 
 def wanted_packages(text: str) -> list[str]:

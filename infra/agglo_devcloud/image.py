@@ -22,10 +22,17 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "systemd-resolved", "dbus", "udev"),
     *("openssh-server", "sudo", "cloud-init", "python3", "python3-apt"),
     *("iproute2", "iputils-ping", "ca-certificates", "curl", "netbase", "procps", "openssl"),
-    *("haproxy", "nginx-light", "dehydrated"),
+    *("haproxy", "keepalived", "nginx-light", "dehydrated"),
+    *("prometheus", "prometheus-alertmanager", "prometheus-node-exporter", "prometheus-blackbox-exporter"),
+    *("rsyslog", "squid", "postfix", "opendkim", "opendkim-tools", "msmtp"),
 )
-ENABLED = ("systemd-networkd.service", "systemd-resolved.service", "ssh.service")
-DISABLED = ("haproxy.service", "nginx.service")  # a playbook starts what a guest is for
+ENABLED = ("systemd-networkd.service", "systemd-resolved.service", "ssh.service", "agglo-mounts.service")
+DISABLED = (  # a playbook starts what a guest is for
+    *("haproxy.service", "keepalived.service", "nginx.service"),
+    *("rsyslog.service", "squid.service", "postfix.service", "opendkim.service"),
+    *("prometheus.service", "prometheus-alertmanager.service", "prometheus-node-exporter.service"),
+    "prometheus-blackbox-exporter.service",
+)
 MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer"),
     *("e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer"),
@@ -47,7 +54,7 @@ def path() -> Path:
 def ensure(task: Task) -> None:
     """Make the image if it is not there; it gets its name only when complete. Raises InstallError."""
     image = path()
-    if image.exists():
+    if whole(image):
         return
     root, part, log = image.with_suffix(".root"), image.with_suffix(".part"), cache() / "image.log"
     _remove(root)
@@ -62,6 +69,19 @@ def ensure(task: Task) -> None:
     finally:
         _remove(root)
     part.rename(image)
+
+
+def whole(image: Path) -> bool:
+    """True when the image is there and as long as its superblock says: a machine that crashed may leave it shorter.
+
+    Source: "bytes_used", 64 bits at offset 40 of the superblock, in the kernel's documentation of squashfs.
+    """
+    try:
+        with image.open("rb") as file:
+            head = file.read(48)
+        return head[:4] == b"hsqs" and image.stat().st_size >= int.from_bytes(head[40:], "little")
+    except OSError:
+        return False
 
 
 def bootstrap_command(root: Path, release: str, source: Path) -> list[str | Path]:

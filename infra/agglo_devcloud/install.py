@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agglo_devcloud import database, environment, image
+from agglo_devcloud.environment import Environment
 from agglo_devcloud.jobs import Job, Task, run_jobs
 from agglo_devcloud.layout import cache
 from agglo_devcloud.progress import Progress
@@ -25,27 +26,28 @@ class Installed:
     python: Path  # interpreter of the cloud's own environment
     bao: Path  # the Vault-API server
     image: Path  # the guests' golden image, a squashfs
-    database: Path  # databases after all migrations, packed
+    database: Path  # files of databases after all migrations
 
 
 def installed() -> Installed | None:
     """The parts, or None when one is missing; nothing is made."""
     found = places()
-    present = environment.ready() and found.image.exists() and found.database.exists()
+    present = environment.ready() and image.whole(found.image) and found.database.is_dir()
     return found if present else None
 
 
-def ensure(progress: Progress, *, beside: Sequence[Job] = ()) -> Installed:
-    """Make what is missing; a rerun goes on where an earlier run was ended.
+def ensure(progress: Progress, *, beside: Sequence[Job] = (), more: Sequence[Environment] = ()) -> Installed:
+    """Make what is missing, ``more`` environments as well; a rerun goes on where an earlier run was ended.
 
     ``beside`` is the caller's own work, done at the same time; a job may wait for ENVIRONMENT, DATABASE or IMAGE, and
     then uses what ``places`` says. Raises InstallError, or what that work raises; everything that runs is ended then,
     and on KeyboardInterrupt.
     """
-    nothing_missing = installed() is not None
+    nothing_missing = installed() is not None and all(known.ready for known in more)
     with contextlib.nullcontext() if nothing_missing else _only_one(progress):
         made = _missing()
         present = {ENVIRONMENT, DATABASE, IMAGE} - {job.name for job in made}
+        made += [Job(known.name, known.ensure) for known in more]
         run_jobs([*(_without(job, present) for job in beside), *made], progress)
     return places()
 
@@ -56,9 +58,9 @@ def _missing() -> list[Job]:
     jobs = []
     if not environment.ready():
         jobs.append(Job(ENVIRONMENT, environment.ensure))
-    if not found.database.exists():
+    if not found.database.is_dir():
         jobs.append(Job(DATABASE, _build_database, tuple(job.name for job in jobs)))
-    if not found.image.exists():
+    if not image.whole(found.image):
         jobs.append(Job(IMAGE, image.ensure))
     return jobs
 
@@ -70,12 +72,11 @@ def _without(job: Job, present: Set[str]) -> Job:
 
 def places() -> Installed:
     """Where the parts are or will be."""
-    template = cache() / environment.directory().name.replace("cloud-", "database-")
     return Installed(
         python=environment.python(),
         bao=environment.bao(),
         image=image.path(),
-        database=template.with_suffix(".tar.gz"),
+        database=cache() / database.template_name(environment.directory().name),
     )
 
 

@@ -15,10 +15,12 @@ from agglo_devcloud.errors import DevCloudError
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_NAME = "dev"
+REGION = "RegionOne"  # of a cloud that stands alone, as in OpenStack's own documentation
 FIRST_PORT = 20000
 PORTS_PER_CLOUD = 100
 USER_EDGE_PORT = 8443  # where a person's browser finds the default cloud's edge
 _NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
+_REGION = re.compile(r"[a-z][a-z0-9]{0,5}")
 
 # Offsets in a cloud's block of ports. Each is one TCP listener on loopback (dns and mdns: UDP too).
 _OFFSETS = {
@@ -51,6 +53,8 @@ PUBLIC_POOL = ("198.51.100.10", "198.51.100.250")
 BASTION_ADDRESS = "198.51.100.10"  # relayed to loopback
 EDGE_ADDRESS = "198.51.100.20"  # relayed to loopback
 VAULT_PUBLIC_PORT = 8200
+IDENTITY_PUBLIC_PORT = 5000  # keystone and designate as guests reach them, which may answer challenges in the DNS
+DNS_API_PUBLIC_PORT = 9001
 
 
 def home() -> Path:
@@ -64,13 +68,28 @@ def cache() -> Path:
     return Path(os.environ.get("AGGLO_CACHE", str(fallback)))
 
 
+def region_cloud(first: str, region: str) -> str:
+    """Name of the cloud that is the region ``region`` beside the cloud ``first``. Raises DevCloudError."""
+    if not _REGION.fullmatch(region):
+        raise DevCloudError(
+            f"'{region}' is no name for a region: 1 to 6 lower-case letters or digits, a letter first",
+            hint="agglo dev up --region r2",
+        )
+    return first + region
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Paths, names and ports of the cloud ``name`` in ``slot`` (0 is the default cloud's)."""
+    """Paths, names and ports of the cloud ``name`` in ``slot`` (0 is the default cloud's).
+
+    ``beside`` is the name of the cloud that this one is another region of; empty for one that stands alone.
+    """
 
     name: str
     slot: int
     base: Path
+    region: str = REGION
+    beside: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

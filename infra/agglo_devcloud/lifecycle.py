@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,7 +18,9 @@ from agglo_devcloud import (
     config,
     connection,
     database,
+    disks,
     dns,
+    faults,
     guests,
     mariadb,
     network,
@@ -29,6 +32,7 @@ from agglo_devcloud import (
     vault,
 )
 from agglo_devcloud.errors import DevCloudError, StartError
+from agglo_devcloud.faults import Fault
 from agglo_devcloud.guests import Guest
 from agglo_devcloud.install import Installed
 from agglo_devcloud.layout import Layout
@@ -36,24 +40,60 @@ from agglo_devcloud.progress import Progress, step
 from agglo_devcloud.status import Status, is_up, status
 
 _SOCKET_NAME = 107  # octets, a limit of the kernel
+_DISK_FULL = 64 * 1024 * 1024  # octets: with less left, a failure is the disk's
 
-__all__ = ["Status", "down", "reset", "status", "up"]
+__all__ = ["Status", "down", "heal", "reset", "status", "traces", "up"]
 
 
 def up(layout: Layout, installed: Installed, progress: Progress) -> bool:
     """Start what does not run; False when all of it did.
 
-    Raises StartError, naming the log; what this call had started is stopped again.
+    Faults made on demand are healed. Raises StartError, naming the log, or the disk when it is full; what this call
+    had started is stopped again.
     """
     _check_length(layout)
-    with _alone(layout, progress):
+    with _explained(layout), _alone(layout, progress):
         return False if is_up(layout) else _bring_up(layout, installed, progress)
 
 
+def heal(layout: Layout, installed: Installed, healed: Sequence[Fault], progress: Progress) -> None:
+    """Undo faults, and start again what they had ended. Raises StartError."""
+    with _explained(layout), _alone(layout, progress):
+        for fault in healed:
+            with step(progress, fault.name, "healing"):
+                faults.heal(layout, fault)
+        if any(fault.kind in (faults.KILL, faults.SEAL) for fault in healed):
+            _start(layout, installed, progress)
+
+
+@contextmanager
+def _explained(layout: Layout) -> Iterator[None]:
+    """Say that the disk is full where that is the reason of a failure, whatever failed by it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _full(layout, f"the cloud '{layout.name}' could not be started") from error
+    except StartError as error:
+        if not layout.run.exists() or shutil.disk_usage(layout.run).free >= _DISK_FULL:
+            raise
+        raise _full(layout, error.message) from error
+
+
+def _full(layout: Layout, message: str) -> StartError:
+    free = shutil.disk_usage(layout.base).free // 2**20
+    return StartError(
+        f"{message}: the disk of {layout.base} is full ({free} MiB left)",
+        hint=f"free some, then agglo dev up --name {layout.name}; or agglo dev reset --name {layout.name}",
+    )
+
+
 def _bring_up(layout: Layout, installed: Installed, progress: Progress) -> bool:
+    _mend(layout, progress)
     before = set(_alive(layout))
     if not before:
-        processes.stop_strays(layout)  # of a cloud whose files were lost: they would hold its ports
+        _clear(layout)
     try:
         _start(layout, installed, progress)
     except BaseException:
@@ -61,6 +101,23 @@ def _bring_up(layout: Layout, installed: Installed, progress: Progress) -> bool:
         _stop_newer(layout, before, progress)
         raise
     return True
+
+
+def _mend(layout: Layout, progress: Progress) -> None:
+    """Heal faults, and let go on what something else holds still."""
+    for fault in faults.heal_all(layout):
+        progress.finish(fault.name, "healed")
+    processes.resume(layout)
+
+
+def _clear(layout: Layout) -> None:
+    """Remove what a run that crashed left where nothing recorded runs: processes, mounts, groups, namespaces.
+
+    Its processes would hold the cloud's ports, and its guests' namespaces would stay for ever.
+    """
+    processes.stop_strays(layout)
+    guests.stop_all(layout)
+    network.down(layout)
 
 
 @contextmanager
@@ -96,6 +153,7 @@ def _start(layout: Layout, installed: Installed, progress: Progress) -> None:
     with _Jobs(layout) as jobs:
         jobs.add(_start_base, layout, installed, progress)
         jobs.add(_start_vault, layout, installed, progress)
+        jobs.add(bootstrap.prepare, layout)
         jobs.wait()
     _start_services(layout, progress)
     connection.write(layout, installed)
@@ -112,13 +170,14 @@ def _start_base(layout: Layout, installed: Installed, progress: Progress) -> Non
             _timed, progress, "zygote", "loading libraries", partial(services.start_zygote, layout, installed.python)
         )
         jobs.wait()
+    for name in services.FIRST:
+        services.fork(layout, name)
     with step(progress, "keystone", "loading"):
-        services.fork(layout, "keystone")
         services.wait_ready(layout, "keystone")
 
 
 def _start_databases(layout: Layout, installed: Installed, progress: Progress) -> None:
-    with step(progress, "database", "unpacking the template"):
+    with step(progress, "database", "copying the template"):
         database.unpack(layout, installed.database)
         progress.update("database", "waiting for MariaDB")
         mariadb.start(layout)
@@ -202,7 +261,10 @@ def _stop_newer(layout: Layout, before: set[str], progress: Progress) -> None:
 def _stop_in_order(layout: Layout, names: list[str]) -> None:
     """Services first: a running Nova would start the switches again."""
     processes.stop(layout, [name for name in names if name in services.PROCESSES], timeout=2)
-    guests.stop(layout, [Guest(layout, name.removeprefix("guest-")) for name in names if name.startswith("guest-")])
+    stopped = [Guest(layout, name.removeprefix("guest-")) for name in names if name.startswith("guest-")]
+    guests.stop(layout, stopped)
+    for guest in stopped:
+        disks.release(guest)
     processes.stop(layout, names)
 
 
@@ -227,6 +289,10 @@ def _bring_down(layout: Layout, progress: Progress) -> bool:
 def _stopping(layout: Layout, progress: Progress) -> Iterator[Callable[[], None]]:
     """The steps down, in order: Nova must be gone before guests stop, or it would record that they did."""
 
+    def heal_faults() -> None:
+        faults.heal_all(layout)  # what is held still would not end by itself, data on a disk of their own be lost
+        processes.resume(layout)
+
     def stop_services() -> None:
         with step(progress, "services", "stopping"):
             processes.stop(layout, [*services.FORKED, services.SWIFT], timeout=4)
@@ -235,6 +301,7 @@ def _stopping(layout: Layout, progress: Progress) -> Iterator[Callable[[], None]
     def stop_guests() -> None:
         with step(progress, "guests", "shutting down"):
             guests.stop_all(layout)
+            disks.release_all(layout)
 
     def stop_rest() -> None:
         with step(progress, "cloud", "stopping databases and networks"):
@@ -242,6 +309,7 @@ def _stopping(layout: Layout, progress: Progress) -> Iterator[Callable[[], None]
                 list(pool.map(lambda work: work(layout), (vault.stop, relay.stop, dns.stop, ovn.stop, mariadb.stop)))
             processes.stop(layout, processes.names(layout))
 
+    yield heal_faults
     yield stop_services
     yield stop_guests
     yield stop_rest
@@ -259,6 +327,12 @@ def _attempt(work: Callable[[], None]) -> DevCloudError | None:
     return None
 
 
+def traces(layout: Layout) -> bool:
+    """True when there is anything of the cloud: files, processes, namespaces, control groups."""
+    left = network.namespaces(layout) or cgroups.groups(layout) or processes.strays(layout)
+    return layout.run.exists() or bool(left)
+
+
 def reset(layout: Layout, progress: Progress) -> None:
     """Stop everything and delete the run directory, whatever state it is in. Raises StartError if files remain."""
     with _alone(layout, progress):
@@ -266,7 +340,11 @@ def reset(layout: Layout, progress: Progress) -> None:
             _bring_down(layout, progress)
         with step(progress, "reset", "removing what is left"):
             processes.stop_strays(layout)
-            for work in (partial(guests.stop_all, layout), partial(network.down, layout)):
+            for work in (
+                partial(guests.stop_all, layout),
+                partial(disks.release_all, layout),
+                partial(network.down, layout),
+            ):
                 _attempt(work)
             _remove(layout)
         _lock_file(layout).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from agglo_devcloud.errors import StartError
 from agglo_devcloud.layout import Layout
 
 NAME = "mariadb"
-_OPTIONS = (
+OPTIONS = (
     "--user=root",
     "--skip-networking",
     "--skip-name-resolve",
@@ -29,6 +29,13 @@ _OPTIONS = (
     "--innodb-flush-log-at-trx-commit=0",
     "--aria-pagecache-buffer-size=8M",
     "--key-buffer-size=1M",
+)
+INSTALL = (
+    "--user=root",
+    "--auth-root-authentication-method=socket",
+    "--auth-root-socket-user=root",
+    "--skip-test-db",
+    "--innodb-log-file-size=16M",
 )
 
 
@@ -51,7 +58,7 @@ def _command(layout: Layout) -> list[str | Path]:
         f"--socket={layout.mysql_socket}",
         f"--pid-file={layout.run / 'mysql.pid'}",
         f"--tmpdir={layout.run}",
-        *_OPTIONS,
+        *OPTIONS,
     ]
 
 
@@ -64,16 +71,7 @@ def install(layout: Layout) -> None:
     """Make an empty data directory. Raises StartError."""
     layout.log.mkdir(parents=True, exist_ok=True)
     log = layout.log / "mariadb-install.out"
-    command = [
-        "mariadb-install-db",
-        "--no-defaults",
-        f"--datadir={layout.run / 'mysql'}",
-        "--user=root",
-        "--auth-root-authentication-method=socket",
-        "--auth-root-socket-user=root",
-        "--skip-test-db",
-        "--innodb-log-file-size=16M",
-    ]
+    command = ["mariadb-install-db", "--no-defaults", f"--datadir={layout.run / 'mysql'}", *INSTALL]
     with log.open("wb") as out:
         if subprocess.run(command, stdout=out, stderr=out, check=False).returncode:
             raise StartError("mariadb-install-db failed", hint=f"see {log}")

@@ -124,6 +124,14 @@ def links(netns: str) -> dict[str, str]:
     return {link["ifname"]: link.get("address", "") for link in listed}
 
 
+def down_links(netns: str) -> set[str]:
+    """Names of links in the namespace that were set down; none when there is no such namespace."""
+    if not exists(netns):
+        return set()
+    listed = json.loads(run(["ip", "-n", netns, "-json", "link", "show"]) or "[]")
+    return {link["ifname"] for link in listed if "UP" not in link["flags"]}
+
+
 def namespaces(layout: Layout) -> list[str]:
     """Names of this cloud's namespaces that exist, guests' too."""
     if not NETNS_DIRECTORY.is_dir():

@@ -45,6 +45,14 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+def stopped(pid: int) -> bool:
+    """True while ``pid`` is held still (SIGSTOP)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def record(layout: Layout, name: str, pid: int) -> Process:
     """Remember ``pid`` as the cloud's process ``name``."""
     start = start_time(pid)
@@ -136,6 +144,14 @@ def stop(layout: Layout, stopped: Iterable[str], *, timeout: float = 8) -> None:
         _wait_dead(running, seconds)
     for name in wanted:
         (layout.pids / name).unlink(missing_ok=True)
+
+
+def resume(layout: Layout) -> None:
+    """Let all of the cloud's processes that are held still go on."""
+    for name in names(layout):
+        found = find(layout, name)
+        if found and stopped(found.pid):
+            _signal(found, signal.SIGCONT)
 
 
 def _wait_dead(waited: Sequence[Process], timeout: float) -> None:

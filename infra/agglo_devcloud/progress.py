@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TextIO
 
 
 class Progress(Protocol):
@@ -27,6 +27,24 @@ class Silent:
 
     def finish(self, task: str, note: str = "") -> None:
         """Ignore."""
+
+
+class Lines:
+    """A progress of plain lines with the seconds since it began."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+
+    def update(self, task: str, state: str) -> None:
+        """Write the state."""
+        with self._lock:
+            print(f"{time.monotonic() - self._start:7.1f} s  {task}: {state}", file=self._out, flush=True)
+
+    def finish(self, task: str, note: str = "") -> None:
+        """Write the end."""
+        self.update(task, f"done {note}".strip())
 
 
 class Recorder:

@@ -1,6 +1,8 @@
 """Carry connections between network namespaces.
 
-From this machine's loopback to the bastion, the edge and the Vault of a cloud, and from its outside to its DNS server.
+From this machine's loopback to the bastion, the edge and the Vault of a cloud; from its outside to its DNS server, and
+to keystone and designate, which guests may ask; from the outside's own loopback to all services' APIs (for Tempest,
+which also opens floating IPs).
 A process of its own (``python -m agglo_devcloud.relay NAME SLOT BASE``). A socket belongs for life to the namespace
 that its thread was in when it was made; so threads enter a namespace, make a socket and hand it over.
 """
@@ -15,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -23,12 +25,15 @@ from typing import cast
 from agglo_devcloud import processes
 from agglo_devcloud.layout import (
     BASTION_ADDRESS,
+    DNS_API_PUBLIC_PORT,
     EDGE_ADDRESS,
+    IDENTITY_PUBLIC_PORT,
     LOOPBACK,
     PUBLIC_GATEWAY,
     VAULT_PUBLIC_PORT,
     Layout,
 )
+from agglo_devcloud.settings import SERVICES
 
 NAME = "relay"
 DNS_PORT = 53
@@ -68,7 +73,14 @@ def forwards(layout: Layout) -> list[Forward]:
         "vault": End(outside, LOOPBACK, VAULT_PUBLIC_PORT),
     }
     loopback = [Forward(End("", LOOPBACK, layout.port(name)), end) for name, end in inward.items()]
-    return [*loopback, Forward(dns_outside, dns), Forward(dns_outside, dns, datagrams=True)]
+    ports = [layout.port(name) for name in SERVICES]
+    apis = [Forward(End(outside, LOOPBACK, port), End("", LOOPBACK, port)) for port in ports]
+    asked = {"keystone": IDENTITY_PUBLIC_PORT, "designate": DNS_API_PUBLIC_PORT}
+    apis += [
+        Forward(End(outside, PUBLIC_GATEWAY, port), End("", LOOPBACK, layout.port(name)))
+        for name, port in asked.items()
+    ]
+    return [*loopback, *apis, Forward(dns_outside, dns), Forward(dns_outside, dns, datagrams=True)]
 
 
 def start(layout: Layout) -> None:
@@ -106,7 +118,14 @@ def _listens(port: int) -> bool:
 
 def _carrier(
     forward: Forward,
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+    running: set[asyncio.Task[None]] = set()  # asyncio lets go of one whose client is gone, and it would be collected
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(carry(reader, writer))
+        running.add(task)
+        task.add_done_callback(running.discard)
+
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             onward = await asyncio.wait_for(_connect(forward.target), _CONNECT_SECONDS)
@@ -120,7 +139,7 @@ def _carrier(
             far_writer.close()
             writer.close()
 
-    return carry
+    return begin
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -17,6 +17,8 @@ ZYGOTE = "zygote"
 SWIFT = "swift"
 # Forked from the zygote, in this order: what takes longest to load comes first. Placement lives in nova's process.
 FORKED = ("keystone", "nova", "neutron", "designate", "cinder", "octavia", "glance", "barbican")
+# Neutron loads beside keystone: it takes longest of all, and asks keystone for nothing until it is asked itself.
+FIRST = ("keystone", "neutron")
 PROCESSES = (*FORKED, SWIFT, ZYGOTE)
 _APIS = {"nova": ("nova", "placement")}
 _LOAD_SECONDS = 180
@@ -87,6 +89,11 @@ def healthy(layout: Layout, name: str) -> bool:
     if name == ZYGOTE:
         return _socket(layout).exists()
     return _ready(layout, name).exists() and all(_api_answers(layout, api) for api in _APIS.get(name, (name,)))
+
+
+def came_up(layout: Layout, name: str) -> bool:
+    """True when the service's process had said that all of it works."""
+    return _ready(layout, name).exists()
 
 
 def hung(layout: Layout, name: str) -> bool:

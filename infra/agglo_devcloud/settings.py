@@ -12,7 +12,6 @@ from pathlib import Path
 from agglo_devcloud.errors import StartError
 from agglo_devcloud.layout import Layout
 
-REGION = "RegionOne"
 GUEST_MTU = 1400  # octets; with 58 of geneve it fits the usual 1500
 SERVICES = (
     "keystone",
@@ -36,11 +35,16 @@ class Settings:
     secrets: dict[str, str]
 
 
+def has_settings(layout: Layout) -> bool:
+    """True once the cloud was started."""
+    return _file(layout).exists()
+
+
 def load_or_make(layout: Layout) -> Settings:
     """The cloud's settings; made at the first call. Raises StartError when the file cannot be read."""
-    path = layout.run / "settings.json"
+    path = _file(layout)
     if not path.exists():
-        write_private(path, json.dumps(asdict(_make()), indent=1))
+        write_private(path, json.dumps(asdict(_make(layout.region)), indent=1))
     try:
         read = json.loads(path.read_text())
         return Settings(region=read["region"], secrets=dict(read["secrets"]))
@@ -48,14 +52,18 @@ def load_or_make(layout: Layout) -> Settings:
         raise StartError(f"{path} is damaged", hint=f"agglo dev reset --name {layout.name}") from error
 
 
-def _make() -> Settings:
+def _file(layout: Layout) -> Path:
+    return layout.run / "settings.json"
+
+
+def _make(region: str) -> Settings:
     passwords = {user: secrets.token_urlsafe(24) for user in ("admin", *SERVICES)}
     keys = {
         "swift_hash": secrets.token_hex(16),
         "barbican_kek": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "rndc": base64.b64encode(secrets.token_bytes(32)).decode(),
     }
-    return Settings(region=REGION, secrets=passwords | keys)
+    return Settings(region=region, secrets=passwords | keys)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -11,10 +11,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from agglo_devcloud.errors import DevCloudError, HostError
-from agglo_devcloud.layout import DEFAULT_NAME, Layout, home
+from agglo_devcloud.layout import DEFAULT_NAME, REGION, Layout, home, region_cloud
 
 SLOTS = 100
 
@@ -30,9 +31,9 @@ def all_clouds() -> list[Layout]:
         return []
     try:
         files = sorted((file for file in register().iterdir() if file.name.isdigit()), key=lambda file: int(file.name))
-        return [_read(file) for file in files]
-    except (OSError, ValueError, KeyError) as error:
+    except OSError as error:
         raise HostError(f"{register()} cannot be read: {error}", hint="sudo agglo dev list") from error
+    return [cloud for file in files if (cloud := _read(file))]
 
 
 def find(name: str) -> Layout | None:
@@ -40,22 +41,33 @@ def find(name: str) -> Layout | None:
     return next((cloud for cloud in all_clouds() if cloud.name == name), None)
 
 
-def propose(name: str) -> Layout:
+def propose(name: str, region: str = "") -> Layout:
     """What ``allot`` would answer now; nothing is written. Raises HostError like it."""
-    found = find(name)
-    if found and found.base != home():
-        raise HostError(f"there is already a cloud '{name}', in {found.run}", hint="choose another --name")
-    return found or Layout(name, _free_slot(name), home())
+    wanted = Layout(name, 0, home())
+    if region:
+        if find(name) is None:
+            raise DevCloudError(f"there is no embedded cloud '{name}' for a region beside it", hint="agglo dev up")
+        wanted = Layout(region_cloud(name, region), 0, home(), region, name)
+    found = find(wanted.name)
+    if found and (found.base != wanted.base or (region and found.beside != name)):
+        raise HostError(f"there is already a cloud '{found.name}', in {found.run}", hint="choose another name")
+    return found or replace(wanted, slot=_free_slot(wanted.name))
 
 
-def allot(name: str) -> Layout:
-    """The cloud ``name``; a new one gets the first free slot (0 is kept for the default cloud).
+def allot(name: str, region: str = "") -> Layout:
+    """The cloud ``name``, or the one that is the region ``region`` beside it.
 
-    Raises HostError when the name is taken by a cloud whose files are elsewhere, when no slot is left, or without root.
+    A new one gets the first free slot (0 is kept for the default cloud). Raises HostError when its name is taken by a
+    cloud whose files are elsewhere, when no slot is left, or without root; DevCloudError for a wrong name.
     """
-    Layout(name, 0, home())  # refuses a wrong name before anything is written
+    propose(name, region)  # refuses before anything is written
     with _locked():
-        return _write(propose(name))
+        return _write(propose(name, region))
+
+
+def regions(layout: Layout) -> list[Layout]:
+    """The cloud and those that are other regions beside it, by slot."""
+    return [cloud for cloud in all_clouds() if (cloud.beside or cloud.name) == (layout.beside or layout.name)]
 
 
 def release(layout: Layout) -> None:
@@ -67,13 +79,24 @@ def release(layout: Layout) -> None:
         _remove_register()
 
 
-def _read(file: Path) -> Layout:
-    content = json.loads(file.read_text())
-    return Layout(content["name"], int(file.name), Path(content["base"]))
+def _read(file: Path) -> Layout | None:
+    """The cloud; None when it was released just now."""
+    try:
+        content = json.loads(file.read_text())
+        place = {"region": content.get("region", REGION), "beside": content.get("beside", "")}
+        return Layout(content["name"], int(file.name), Path(content["base"]), **place)
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise HostError(f"{file} cannot be read", hint="sudo agglo dev list") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        hint = f"rm {file}, then agglo dev reset --name NAME for the cloud that it was of"
+        raise HostError(f"{file} is damaged: {error}", hint=hint) from error
 
 
 def _write(layout: Layout) -> Layout:
-    text = json.dumps({"name": layout.name, "base": str(layout.base)}) + "\n"
+    known = {"name": layout.name, "base": str(layout.base), "region": layout.region, "beside": layout.beside}
+    text = json.dumps(known) + "\n"
     scratch = register() / f".{layout.slot}"
     scratch.write_text(text)
     scratch.replace(register() / str(layout.slot))

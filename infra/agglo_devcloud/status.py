@@ -6,17 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from agglo_devcloud import cgroups, dns, guests, mariadb, network, ovn, processes, services, vault
+from agglo_devcloud import cgroups, dns, faults, guests, mariadb, network, ovn, processes, services, vault
 from agglo_devcloud.layout import Layout
 
-UP, STARTING, SEALED, DEAD, ABSENT = "up", "starting", "sealed", "dead", "absent"
+UP, STARTING, HUNG, STOPPED = "up", "starting", "hung", "stopped"
+SEALED, DEAD, ABSENT = "sealed", "dead", "absent"
 COMPANIONS = ("relay", "vault")
 _GUEST = "guest-"
 
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """A process: ``state`` is up, starting, dead (it ran and is gone) or absent; ``memory`` in bytes (PSS)."""
+    """A process: ``memory`` in bytes (PSS); ``state`` is one of these.
+
+    up · starting · hung (came up once, answers no more) · stopped (held still by a signal) · sealed (the Vault) ·
+    dead (ran and is gone) · absent.
+    """
 
     name: str
     state: str
@@ -44,6 +49,7 @@ class Status:
     services: tuple[ServiceStatus, ...]
     guests: tuple[GuestStatus, ...]
     ports: dict[str, int]
+    faults: tuple[faults.Fault, ...] = ()
 
     @property
     def up(self) -> bool:
@@ -63,11 +69,16 @@ def expected(layout: Layout) -> list[str]:
 
 
 def is_up(layout: Layout) -> bool:
-    """True when every process runs, every service answers, and every namespace is there."""
+    """True when every process runs, every service answers, every namespace is there, and no fault was made.
+
+    And when the Vault has the content that this version wants: a cloud may be older than it.
+    """
     return (
         all(processes.find(layout, name) for name in expected(layout))
         and all(state == UP for state in _states(layout, expected(layout)))
         and set(network.plan(layout).namespaces) <= set(network.namespaces(layout))
+        and not faults.current(layout)
+        and vault.is_current(layout)
     )
 
 
@@ -76,7 +87,7 @@ def status(layout: Layout) -> Status:
     names = expected(layout)
     parts = [_service(layout, name, state) for name, state in zip(names, _states(layout, names), strict=True)]
     found = tuple(_guest(guest) for guest in guests.all_guests(layout))
-    return Status(layout.name, tuple(parts), found, layout.ports())
+    return Status(layout.name, tuple(parts), found, layout.ports(), tuple(faults.current(layout)))
 
 
 def _states(layout: Layout, names: list[str]) -> list[str]:
@@ -85,10 +96,13 @@ def _states(layout: Layout, names: list[str]) -> list[str]:
 
 
 def _state(layout: Layout, name: str) -> str:
-    if not processes.find(layout, name):
+    process = processes.find(layout, name)
+    if process is None:
         return DEAD if (layout.pids / name).exists() else ABSENT
+    if processes.stopped(process.pid):
+        return STOPPED
     if name in services.PROCESSES and not services.healthy(layout, name):
-        return STARTING
+        return HUNG if services.came_up(layout, name) else STARTING
     if name == vault.NAME and not vault.healthy(layout):
         return SEALED
     return UP

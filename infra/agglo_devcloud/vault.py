@@ -55,6 +55,19 @@ def healthy(layout: Layout) -> bool:
         return False
 
 
+def is_current(layout: Layout) -> bool:
+    """True when it has the content that this version wants."""
+    return _stamp(layout).exists() and _stamp(layout).read_text() == vault_content.digest(certificates.files(layout))
+
+
+def seal(layout: Layout, bao: Path) -> None:
+    """Leave it sealed: as it is after every start, until its key is given. Raises StartError."""
+    stop(layout)
+    found = certificates.files(layout)
+    _spawn(layout, bao, found)
+    _wait(layout, lambda: Api(layout.vault_address, found.root).health() == _SEALED, "the sealed Vault")
+
+
 def stop(layout: Layout) -> None:
     """End the Vault if it runs; its data stay, sealed."""
     processes.stop(layout, [NAME])
@@ -122,14 +135,17 @@ def _unseal_key(layout: Layout) -> str:
 
 def _configure(layout: Layout, api: Api, found: Files, progress: Progress) -> None:
     """Bring the content to what is wanted and the operator's token to a new period."""
-    wanted, stamp = vault_content.digest(found), layout.vault_dir / "content"
-    if stamp.exists() and stamp.read_text() == wanted and _renew(layout, api):
+    if is_current(layout) and _renew(layout, api):
         return
     progress.update(NAME, "engines, roles and policies")
     with _root(api, _unseal_key(layout)) as root:
         vault_content.apply(root, layout, found)
         _make_token(layout, root)
-    write_private(stamp, wanted)
+    write_private(_stamp(layout), vault_content.digest(found))
+
+
+def _stamp(layout: Layout) -> Path:
+    return layout.vault_dir / "content"
 
 
 def _make_token(layout: Layout, root: Api) -> None:

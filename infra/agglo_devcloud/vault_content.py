@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from agglo_devcloud.certificates import DOMAIN, Files
+from agglo_devcloud.certificates import DOMAIN, TRIALS, Files
 from agglo_devcloud.layout import PUBLIC_GATEWAY, Layout
 from agglo_devcloud.vault_api import Api, RefusedError
 
@@ -21,6 +21,7 @@ MOUNTS: Mapping[str, Mapping[str, Any]] = {
     "kv": {"type": "kv", "options": {"version": "2"}},
     "transit": {"type": "transit"},
     "ssh-client": {"type": "ssh"},
+    "ssh-host": {"type": "ssh"},
     "pki": {
         "type": "pki",
         "config": {
@@ -43,6 +44,8 @@ path "pki/cert/*"                      { capabilities = ["read"] }
 path "pki/certs"                       { capabilities = ["list"] }
 path "ssh-client/sign/*"               { capabilities = ["update"] }
 path "ssh-client/config/ca"            { capabilities = ["read"] }
+path "ssh-host/sign/*"                 { capabilities = ["update"] }
+path "ssh-host/config/ca"              { capabilities = ["read"] }
 path "auth/approle/role/*"             { capabilities = ["create", "read", "update", "delete", "list"] }
 path "auth/approle/role"               { capabilities = ["list"] }
 path "auth/token/create/agglo"         { capabilities = ["update"] }
@@ -71,8 +74,9 @@ def apply(root: Api, layout: Layout, found: Files) -> None:
     bundle = found.root.read_text() + found.root_key.read_text()
     root.write("pki/config/ca", {"pem_bundle": bundle})  # the same authority again changes nothing
     root.write("pki/config/acme", acme())  # needs the authority
-    if not _has_ssh_authority(root):
-        root.write("ssh-client/config/ca", {"generate_signing_key": True, "key_type": "ed25519"})
+    for mount in ("ssh-client", "ssh-host"):
+        if not _has_ssh_authority(root, mount):
+            root.write(f"{mount}/config/ca", {"generate_signing_key": True, "key_type": "ed25519"})
 
 
 def writes(layout: Layout) -> dict[str, dict[str, Any]]:
@@ -82,7 +86,7 @@ def writes(layout: Layout) -> dict[str, dict[str, Any]]:
         "auth/token/roles/agglo": {"allowed_policies_glob": ["agglo-*"], "orphan": True, "token_type": "service"},
         "pki/config/cluster": {"path": f"{layout.vault_public_address}/v1/pki"},
         "pki/roles/agglo": {
-            "allowed_domains": [DOMAIN],
+            "allowed_domains": [DOMAIN, TRIALS],
             "allow_subdomains": True,
             "allow_wildcard_certificates": False,
             "key_type": "any",
@@ -100,11 +104,18 @@ def writes(layout: Layout) -> dict[str, dict[str, Any]]:
             "ttl": "30m",
             "max_ttl": "30m",
         },
+        "ssh-host/roles/agglo": {
+            "key_type": "ca",
+            "allow_host_certificates": True,
+            "allowed_domains": "*",  # guests have names without a domain, and addresses
+            "ttl": _LEAF_TTL,
+            "max_ttl": _LEAF_TTL,
+        },
     }
 
 
 def acme() -> dict[str, Any]:
-    """ACME for names below the domain, without accounts of its own; names are looked up in the cloud's DNS."""
+    """ACME for names below the domains, without accounts of its own; names are looked up in the cloud's DNS."""
     return {
         "enabled": True,
         "default_directory_policy": "role:agglo",
@@ -123,9 +134,9 @@ def _mount(root: Api, path: str, wanted: Mapping[str, Mapping[str, Any]]) -> Non
             root.write(f"{path}/{name}/tune", body["config"])
 
 
-def _has_ssh_authority(root: Api) -> bool:
+def _has_ssh_authority(root: Api, mount: str) -> bool:
     try:
-        return root.read("ssh-client/config/ca") is not None
+        return root.read(f"{mount}/config/ca") is not None
     except RefusedError as error:
         if error.status == 400:  # "keys haven't been configured yet"
             return False

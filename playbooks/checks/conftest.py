@@ -10,5 +10,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def context() -> dict[str, Any]:
-    """Facts about the metropolis: ``zone`` and, for an edge, ``edge_routes``."""
+    """Facts about the metropolis: ``zone`` and ``edge_routes``; for an edge its addresses."""
     return json.loads(Path(os.environ["AGGLO_CHECK_CONTEXT"]).read_text(encoding="utf-8"))

@@ -29,3 +29,21 @@ def test_the_time_zone_is_the_communes(host: Any) -> None:
 def test_the_guest_does_not_update_itself(host: Any) -> None:
     for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
         assert host.run("systemctl is-enabled %s", timer).stdout.strip() == "masked"
+
+
+def test_metrics_are_given_on_the_address_that_faces_transit_only(host: Any) -> None:
+    assert host.service("agglo-metrics").is_running
+    listening = [line.split()[3] for line in host.check_output("ss -Hltn sport = :9100").splitlines()]
+    assert len(listening) == 1
+    assert not listening[0].startswith(("127.", "0.0.0.0", "*", "[::]"))
+
+
+def test_the_journal_goes_to_the_metropolis(host: Any) -> None:
+    assert host.service("rsyslog").is_running
+    with host.sudo():
+        assert host.run("rsyslogd -N1").rc == 0
+
+
+def test_there_is_one_way_out(host: Any) -> None:
+    assert host.run("curl -s -o /dev/null -m 3 http://192.0.2.1/").rc in (7, 28)
+    assert "Acquire::http::Proxy" in host.check_output("apt-config dump Acquire")

@@ -12,8 +12,8 @@ def test_it_forwards_to_ssh_only(host: Any) -> None:
     assert "gatewayports no" in settings
 
 
-def test_it_serves_nothing_but_ssh(host: Any) -> None:
+def test_it_serves_nothing_but_ssh_and_its_metrics(host: Any) -> None:
     listening = host.check_output("ss -Hltn").splitlines()
     addresses = {line.split()[3] for line in listening}
     outside = {address for address in addresses if not address.startswith(("127.", "[::1]"))}
-    assert {address.rpartition(":")[2] for address in outside} == {"22"}
+    assert {address.rpartition(":")[2] for address in outside} == {"22", "9100"}

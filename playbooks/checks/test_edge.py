@@ -1,4 +1,4 @@
-"""The edge: HAProxy with certificates for its routes."""
+"""An edge: HAProxy with certificates for its routes, keepalived with or without the virtual address."""
 
 from typing import Any
 
@@ -32,10 +32,31 @@ def test_an_unknown_name_is_not_found(host: Any) -> None:
     assert status(host, "https://127.0.0.1/", "inconnu.invalid") == 404
 
 
-def test_challenges_are_answered_on_the_loopback_only(host: Any) -> None:
+def test_challenges_of_every_edge_are_answered(host: Any, context: dict[str, Any]) -> None:
     assert host.service("agglo-acme-http").is_running
-    assert host.socket("tcp://127.0.0.1:8402").is_listening
+    assert host.socket(f"tcp://{context['edge_address']}:8402").is_listening
     assert not host.socket("tcp://0.0.0.0:8402").is_listening
+    for address in context["edge_addresses"]:
+        assert status(host, f"http://{address}:8402/", address) == 200, address
+
+
+def test_keepalived_runs_and_is_enabled(host: Any) -> None:
+    keepalived = host.service("keepalived")
+    assert keepalived.is_running
+    assert keepalived.is_enabled
+
+
+def test_its_interface_is_watched(host: Any) -> None:
+    watch = host.service("agglo-vip-watch")
+    assert watch.is_running
+    assert watch.is_enabled
+
+
+def test_the_virtual_address_is_with_one_edge_and_answers(host: Any, context: dict[str, Any]) -> None:
+    own = f"{context['edge_vip']}/32" in host.check_output("ip -4 -brief address")
+    states = host.check_output("journalctl -q -u keepalived -o cat --grep 'Entering [A-Z]+ STATE'").splitlines()
+    assert ("MASTER" if own else "BACKUP") in states[-1]
+    assert status(host, f"https://{context['edge_vip']}/", "inconnu.invalid") == 404
 
 
 def test_certificates_are_renewed(host: Any) -> None:

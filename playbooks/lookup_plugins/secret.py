@@ -48,16 +48,16 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         """Values of the named secrets. Raises AnsibleError that names the secret, never its value."""
         known = variables or {}
         paths = known.get("agglo_secrets", {})
-        client = _client(str(known.get("agglo_insee")))
+        client = _client(str(known.get("agglo_tenant")))
         return [_read(client, paths, name) for name in terms]
 
 
-def _client(insee: str) -> hvac.Client:
+def _client(code: str) -> hvac.Client:
     tokens = json.loads(Path(os.environ["AGGLO_TOKENS_FILE"]).read_text(encoding="utf-8"))
-    if insee not in tokens:
-        raise AnsibleError(f"there is no token for the secrets of commune {insee}")
+    if code not in tokens:
+        raise AnsibleError(f"there is no token for the secrets of tenant {code}")
     return hvac.Client(
-        url=os.environ["VAULT_ADDR"], token=tokens[insee], verify=os.environ.get("VAULT_CACERT") or True, timeout=10
+        url=os.environ["VAULT_ADDR"], token=tokens[code], verify=os.environ.get("VAULT_CACERT") or True, timeout=10
     )
 
 

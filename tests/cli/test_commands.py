@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
-import click
 import pytest
 
 from agglo.adapters.connection import Connection
+from agglo.adapters.files import Reading
 from agglo.project import Project
 from agglo.stack import Kind, StackId
 from agglo.testing import Fakes, make_fakes
 from agglo_cli import main as cli_main
+from agglo_cli.reference import commands, generated
 from agglo_cli.session import Session
 
 Run = Callable[..., tuple[int, str, str]]
@@ -34,10 +37,11 @@ def agglo(
         cloud="fake", clouds_yaml=None, vault="https://vault.example", vault_ca=None, vault_token_file=None,
         image=None, acme_directory="", ca=None, state=tmp_path, edge="127.0.0.1:8443",
     )  # fmt: skip
-    monkeypatch.setattr(Session, "world", lambda self: fakes.world)
+    monkeypatch.setattr(Session, "world", lambda self, selector=None, workers=None: fakes.world)
     monkeypatch.setattr(Session, "records", fakes.records)
     monkeypatch.setattr(Session, "connection", connection)
     monkeypatch.setenv("AGGLO_ROOT", str(root))
+    monkeypatch.setenv("AGGLO_EDGE_ACCESS", "127.0.0.1:8443")
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = cli_main.run(arguments)
@@ -81,6 +85,45 @@ def test_plan_as_json_is_sorted_and_saved(agglo: Run, tmp_path: Path) -> None:
     assert [c["title"] for c in json.loads(out)["changes"]] == [
         "metro", "67447-schiltigheim", "67447-schiltigheim/portal",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def wide(agglo: Run, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bastion is open to the world."""
+    metro = fakes.world.project.metro
+    anywhere = metro.public.ssh_from[0].model_copy(update={"cidr": IPv4Network("0.0.0.0/0")})
+    public = metro.public.model_copy(update={"ssh_from": (anywhere,)})
+    project = replace(fakes.world.project, metro=metro.model_copy(update={"public": public}))
+    monkeypatch.setattr(Session, "world", lambda self, selector=None, workers=None: fakes.with_project(project).world)
+
+
+REFUSED = "refused: metro: bastion, port 22 from 0.0.0.0/0: wider than /16 is nobody's network"
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_plan_tells_what_a_policy_refuses(agglo: Run) -> None:
+    code, out, _ = agglo("plan", "schiltigheim")
+    assert code == 0
+    assert REFUSED in out
+    assert agglo("plan", "schiltigheim", "--detailed-exitcode")[0] == 4
+    (found,) = json.loads(agglo("plan", "schiltigheim", "--json")[1])["findings"]
+    assert (found["policy"], found["where"], found["result"]) == ("no-port-open-to-the-world", "metro", "refused")
+
+
+def test_what_a_policy_refuses_is_told_also_when_nothing_changes(agglo: Run, request: pytest.FixtureRequest) -> None:
+    agglo("apply", "schiltigheim", "--yes")
+    assert agglo("plan", "schiltigheim")[1] == "Nothing to change.\n"
+    request.getfixturevalue("wide")
+    assert REFUSED in agglo("plan", "schiltigheim")[1]
+
+
+@pytest.mark.usefixtures("wide")
+def test_apply_of_what_a_policy_refuses_has_an_exit_code_of_its_own(agglo: Run, fakes: Fakes) -> None:
+    code, out, err = agglo("apply", "schiltigheim", "--yes")
+    assert (code, out) == (4, "")
+    assert "[no-port-open-to-the-world]" in err
+    assert "agglo policy show no-port-open-to-the-world" in err
+    assert fakes.engine.runs == []
 
 
 def test_what_is_not_verified_has_an_exit_code_of_its_own(agglo: Run, fakes: Fakes) -> None:
@@ -131,13 +174,69 @@ def test_explain_names_the_line(agglo: Run) -> None:
 def test_status_before_anything_is_applied(agglo: Run) -> None:
     code, out, _ = agglo("status")
     assert code == 0
-    assert "1.0.0 (asked)" in out
+    assert out.startswith("33 communes, 0 with a landing zone; 517386 inhabitants, 0 served.\n")
+    assert "67447  Schiltigheim            L      none yet      1.0.0 asked" in out
+    assert "1.0.0 (asked)" in agglo("status", "schiltigheim")[1]
 
 
 def test_status_shows_what_nobody_asks_for_any_more(agglo: Run, fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
     agglo("apply", "schiltigheim", "--yes")
-    monkeypatch.setattr(Session, "project", replace(fakes.world.project, requests={}))
-    assert "1.0.0 (no longer asked for)" in agglo("status")[1]
+    monkeypatch.setattr(Session, "reading", Reading(replace(fakes.world.project, requests={})))
+    assert "1.0.0 no longer asked for" in agglo("status")[1]
+    assert "1.0.0 (no longer asked for)" in agglo("status", "schiltigheim")[1]
+
+
+def test_the_metropolis_at_a_glance(agglo: Run, tmp_path: Path) -> None:
+    agglo("apply", "schiltigheim", "--yes")
+    _, out, _ = agglo("status")
+    assert out.splitlines()[:4] == [
+        "33 communes, 1 with a landing zone; 517386 inhabitants, 34382 served.",
+        "portal: 1 at 1.0.0",
+        "Requests and services: 1 in service.",
+        "The oldest verification is of 2026-01-01 01:00 CET.",
+    ]
+    assert "67447  Schiltigheim            L      ready         1.0.0 in service" in out
+    answer = json.loads(agglo("status", "--json")[1])
+    assert (answer["totals"]["landing_zones"], answer["totals"]["served"]) == (1, 34382)
+    (row,) = (row for row in answer["communes"] if row["code"] == "67447")
+    assert row["services"]["portal"]["url"] == "https://portail.schiltigheim.agglo.localhost:8443"
+    assert [i["instance"] for i in answer["instances"]] == ["67447-schiltigheim/portal"]
+    page = tmp_path / "status.html"
+    code, out, err = agglo("status", "--html", str(page))
+    assert (code, out, err) == (0, "", f"Written: {page}\n")
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert agglo("status", "schiltigheim", "--html", str(page))[0] == 2
+
+
+def test_an_apply_tells_what_became_of_each_stack(agglo: Run, fakes: Fakes) -> None:
+    agglo("apply", "metro", "--yes")
+    fakes.engine.fail_on = StackId(Kind.COMMUNE, "67043")
+    code, out, err = agglo("apply", "all", "--yes")
+    assert code == 1
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert any(re.fullmatch(r"67043-bischheim failed \d+ 0 commune/67043: quota exceeded", line) for line in lines)
+    assert any(re.fullmatch(r"67447-schiltigheim/portal created \d+ 1 yes, 3 checks", line) for line in lines)
+    assert any(line.startswith("35 stacks: 33 created, 1 configured, 1 failed; ") for line in lines)
+    assert "1 stack not done; what was reached is recorded." in err
+    assert "quota exceeded" not in err
+    fakes.engine.fail_on = None
+    answer = json.loads(agglo("apply", "all", "--yes", "--json")[1])
+    happened = {r["title"]: r["happened"] for r in answer["results"]}
+    assert (happened["67043-bischheim"], happened["67447-schiltigheim"]) == ("updated", "unchanged")
+    assert answer["seconds"] > 0
+
+
+def test_destroy_tells_what_became_of_each_stack(agglo: Run, fakes: Fakes) -> None:
+    agglo("apply", "schiltigheim", "--yes")
+    fakes.engine.fail_on = StackId(Kind.INSTANCE, "67447-portal")
+    code, out, err = agglo("destroy", "--all", "--yes")
+    assert code == 1
+    assert "3 stacks: 3 failed" in out
+    assert "try:   free it" in err
+    fakes.engine.fail_on = None
+    code, out, _ = agglo("destroy", "--all", "--yes", "--json")
+    assert (code, [r["happened"] for r in json.loads(out)["results"]]) == (0, ["destroyed"] * 3)
+    assert agglo("destroy", "--all", "--yes")[:2] == (0, "Nothing to destroy.\n")
 
 
 def test_communes_are_listed(agglo: Run) -> None:
@@ -152,21 +251,43 @@ def test_the_catalogue_speaks_french_and_english(agglo: Run) -> None:
     assert "Phrase d’accueil" in agglo("catalog", "show", "portal")[1]
 
 
-def commands(group: click.Group, prefix: str = "agglo") -> list[str]:
-    found = []
-    for name, command in group.commands.items():
-        full = f"{prefix} {name}"
-        found += commands(command, full) if isinstance(command, click.Group) else [full]
-    return found
-
-
-@pytest.mark.parametrize("command", commands(cli_main.cli))
+@pytest.mark.parametrize("command", [path for path, _ in commands(cli_main.cli)])
 def test_every_command_has_help(agglo: Run, command: str) -> None:
     code, out, _ = agglo(*command.split()[1:], "--help")
     assert code == 0
     assert len(out.splitlines()) > 4
 
 
-def test_every_command_is_in_the_reference(root: Path) -> None:
-    text = (root / "docs" / "cli.md").read_text()
-    assert [c for c in commands(cli_main.cli) if f"## `{c}`" not in text] == []
+def test_what_is_generated_in_the_docs_is_up_to_date(root: Path) -> None:
+    made = generated()
+    assert len(made) > 5
+    assert [name for name, text in made.items() if (root / "docs" / name).read_text("utf-8") != text] == [], "make docs"
+
+
+def test_doctor_examines_the_cloud_and_ends_with_1_when_something_is_missing(agglo: Run, fakes: Fakes) -> None:
+    _, out, _ = agglo("doctor")
+    assert "--parallel" in out
+    assert "may create domains for communes" in out
+    fakes.cloud.able = fakes.cloud.able.model_copy(update={"rbac_external": False})
+    code, out, _ = agglo("doctor", "--json")
+    assert code == 1
+    missing = [finding for finding in json.loads(out) if finding["what"] == "capabilities"]
+    assert [(m["level"], m["good"]) for m in missing] == [("missing", False)]
+    assert missing[0]["hint"].endswith("agglo doctor")
+
+
+def test_a_plan_says_what_is_skipped_and_which_names_are_needed(agglo: Run, fakes: Fakes) -> None:
+    services = {kind: service for kind, service in fakes.cloud.able.services.items() if kind != "dns"}
+    fakes.cloud.able = fakes.cloud.able.model_copy(update={"services": services})
+    code, out, _ = agglo("plan", "schiltigheim")
+    assert code == 0
+    assert "skipped: DNS zones, names and quotas: the cloud has no dns service (designate)" in out
+    assert "to make by hand: portail.schiltigheim.agglo.localhost. A 198.51.100.20" in out
+
+
+def test_a_cloud_that_lacks_what_is_needed_is_one_error(agglo: Run, fakes: Fakes) -> None:
+    fakes.cloud.able = fakes.cloud.able.model_copy(update={"external_networks": ("ext",)})
+    code, out, err = agglo("apply", "schiltigheim", "--yes")
+    assert (code, out) == (1, "")
+    assert "external network public: external networks are ext" in err
+    assert fakes.engine.runs == []

@@ -3,83 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import ssl
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
-import urllib3
 
 from agglo.adapters.connection import connect, read_env_file
 from agglo.adapters.vault import HvacVault
-from agglo_devcloud import install, processes, slots, vault
-from agglo_devcloud.layout import Layout
+from agglo_devcloud import install, processes, vault
+from tests.integration.conftest import NAME, Cloud, leftovers
 
 pytestmark = pytest.mark.integration
-
-NAME = f"t{os.getpid() % 100_000}"
 PORTAL = "schiltigheim/portal"
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """An embedded cloud and a copy of the project that may be changed."""
-
-    layout: Layout
-    root: Path
-
-    def agglo(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run the command line as a person would."""
-        return subprocess.run(
-            [Path(sys.executable).parent / "agglo", "--root", self.root, *arguments],
-            env={**os.environ, "AGGLO_DEV_CLOUD": NAME, **(environment or {})},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-
-    def done(self, *arguments: str) -> str:
-        """Run it and expect success; its stdout."""
-        result = self.agglo(*arguments)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
-
-    def page(self) -> str:
-        """The portal's first page through the edge, its certificate checked against the cloud's authority."""
-        host = "portail.schiltigheim.agglo.localhost"
-        trust = ssl.create_default_context(cafile=str(self.layout.vault_dir / "ca.pem"))
-        with urllib3.HTTPSConnectionPool(
-            "127.0.0.1", self.layout.port("edge"), server_hostname=host, assert_hostname=host, ssl_context=trust
-        ) as pool:
-            answer = pool.request("GET", "/", headers={"Host": host})
-        assert answer.status == 200
-        return answer.data.decode()
-
-    @property
-    def state(self) -> Path:
-        return self.layout.run / "agglo"
-
-
-@pytest.fixture(scope="module")
-def cloud(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud with Schiltigheim's portal applied; reset at the end, whatever happened."""
-    copy = tmp_path_factory.mktemp("project")
-    for name in ("stacks", "catalog", "playbooks"):
-        shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    made = Cloud(slots.propose(NAME), copy)
-    try:
-        made.done("dev", "up", "--name", NAME)
-        made.done("apply", "schiltigheim", "--yes")
-        yield made
-    finally:
-        made.agglo("dev", "reset", "--name", NAME)
 
 
 def test_the_portal_is_served_through_the_edge_with_a_trusted_certificate(cloud: Cloud) -> None:
@@ -103,7 +38,7 @@ def test_forced_engine_and_playbooks_change_nothing(cloud: Cloud) -> None:
     records = [json.loads(p.read_text()) for p in (cloud.state / "records").glob("*/*.json")]
     assert {r["stack"]: r["engine"]["changes"] for r in records} == {r["stack"]: {} for r in records}
     changed = {name: guest["changed"] for r in records for name, guest in r.get("guests", {}).items()}
-    assert changed == {"bastion": 0, "edge": 0, "schiltigheim-portal": 0}
+    assert changed == {"bastion": 0, "edge-1": 0, "edge-2": 0, "ops": 0, "schiltigheim-portal": 0}
 
 
 def test_no_secret_is_written_anywhere(cloud: Cloud) -> None:
@@ -161,30 +96,20 @@ def test_a_sealed_vault_is_one_error_and_up_unseals_it(cloud: Cloud) -> None:
 
 
 def test_a_guest_that_fails_its_checks_is_told(cloud: Cloud) -> None:
-    leader = _leader(_portal_process(cloud).pid)
-    subprocess.run(["nsenter", "-t", str(leader), "-a", "systemctl", "stop", "nginx"], check=True)
+    portal = cloud.inside(cloud.record("instance/67447-portal")["outputs"]["server"])
+    portal.run("systemctl", "stop", "nginx")
     result = cloud.agglo("verify", "schiltigheim")
     assert result.returncode == 5
     assert "test_nginx_runs_and_is_enabled" in result.stderr
-    subprocess.run(["nsenter", "-t", str(leader), "-a", "systemctl", "start", "nginx"], check=True)
+    portal.run("systemctl", "start", "nginx")
     cloud.done("verify", "schiltigheim")
 
 
 def test_the_cloud_comes_back_with_its_servers(cloud: Cloud) -> None:
     cloud.done("dev", "down", "--name", NAME)
-    assert _leftovers(cloud.layout) == []
+    assert leftovers(cloud.layout) == []
     cloud.done("dev", "up", "--name", NAME)
     cloud.done("verify", "schiltigheim")
-
-
-def test_destroy_and_reset_leave_nothing(cloud: Cloud) -> None:
-    cloud.done("destroy", "--all", "--yes")
-    assert list((cloud.state / "records").glob("*/*.json")) == []
-    assert cloud.done("destroy", "--all", "--yes").startswith("Nothing to destroy")
-    cloud.done("dev", "reset", "--name", NAME)
-    assert _leftovers(cloud.layout) == []
-    assert not cloud.layout.run.exists()
-    assert slots.find(NAME) is None
 
 
 def _commune_secret(cloud: Cloud, environment: dict[str, str], path: str) -> dict[str, str]:
@@ -224,35 +149,3 @@ def _seal(cloud: Cloud) -> None:
         return requests.get(health, verify=str(cloud.layout.vault_dir / "ca.pem"), timeout=5).status_code == 503
 
     processes.wait_for(sealed, "a sealed Vault", timeout=30, process=started)
-
-
-def _portal_process(cloud: Cloud) -> processes.Process:
-    """The container of the guest that has a portal in it."""
-    for name in processes.names(cloud.layout):
-        found = processes.find(cloud.layout, name)
-        uuid = name.removeprefix("guest-")
-        if found and (cloud.layout.run / "nova" / "instances" / uuid / "upper" / "srv" / "portal").exists():
-            return found
-    raise AssertionError("no guest runs a portal")
-
-
-def _leader(supervisor: int) -> int:
-    """The guest's first process: the child of systemd-nspawn."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return int(children[-1])
-
-
-def _leftovers(layout: Layout) -> list[str]:
-    """Processes, namespaces, mounts and control groups of a cloud."""
-    marks = (str(layout.run), f"agglo-{layout.name}-")
-    found = [f"namespace {p.name}" for p in Path("/run/netns").glob(f"agglo-{layout.name}-*")]
-    found += [f"mount {line}" for line in Path("/proc/mounts").read_text().splitlines() if str(layout.run) in line]
-    found += [f"group {p}" for p in Path("/sys/fs/cgroup").rglob(f"*agglo-{layout.name}*")]
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if int(process.name) != os.getpid() and any(mark in command for mark in marks):
-            found.append(f"process {process.name} {command[:80]}")
-    return found

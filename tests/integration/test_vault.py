@@ -63,8 +63,8 @@ def test_acme_answers_for_guests_with_the_address_that_they_reach(layout: Layout
 
 
 def test_a_certificate_only_for_names_of_the_cloud(operator: Api) -> None:
-    with pytest.raises(RefusedError, match=r"agglo\.example"):
-        operator.write("pki/sign/agglo", {"csr": _request("agglo.example")})
+    with pytest.raises(RefusedError, match=r"agglo\.test"):
+        operator.write("pki/sign/agglo", {"csr": _request("agglo.test")})
     answer = operator.write("pki/sign/agglo", {"csr": _request("portail.schiltigheim.agglo.localhost")})
     assert "BEGIN CERTIFICATE" in answer["data"]["certificate"]
 

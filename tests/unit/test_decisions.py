@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from agglo.catalog import version_key
 from agglo.commune import insee_of_siren, luhn
 from agglo.errors import UsageError
 from agglo.guest import instance_guest, inventory, lighten, metro_guests, playbook, routes
-from agglo.plan import Action, Change, blast_radius, decide
+from agglo.metro import Transit
+from agglo.plan import Action, Change, blast_radius, decide, route_reason
 from agglo.project import Project
 from agglo.records import EngineResult, GuestResult, Intent, Record, Route
 from agglo.render import RenderError, render_tree
 from agglo.selector import only_named, select
 from agglo.stack import Kind, Site, Spec, StackId, metro_target
+from agglo.versions import version_key
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SITE = Site("0" * 64, "ca", "https://acme.example/directory", "PEM")
@@ -72,7 +74,8 @@ def test_decisions(project: Project) -> None:
 
 def test_the_blast_radius_counts_a_commune_once(project: Project) -> None:
     populations = {c.insee: c.population.count for c in project.communes.values()}
-    changes = [Change(t.id, t.title, Action.CREATE, "") for t in select(project, "schiltigheim")]
+    serves = [(t, (t.tenant.code,) if t.tenant else ()) for t in select(project, "schiltigheim")]
+    changes = [Change(t.id, t.title, Action.CREATE, "", serves=codes) for t, codes in serves]
     assert blast_radius(changes, populations) == (1, 34382)
 
 
@@ -97,21 +100,23 @@ def test_a_guests_digest_follows_what_it_gets(project: Project) -> None:
 
 def test_an_edge_whose_routes_alone_changed_is_only_synced(project: Project) -> None:
     route = Route(host="h", address="100.64.1.1", port=80, instance="i")
-    outputs = {"bastion_server": "b", "edge_server": "e"}
-    before, after = (metro_guests(project, SITE, outputs, list_, "p")[1] for list_ in ([], [route]))
+    outputs = {"bastion_server": "b", "edge_servers": {"edge-1": "e", "edge-2": "f"}}
+    before, after = (metro_guests(project, SITE, outputs, list_, {}, "p")[1] for list_ in ([], [route]))
     assert before.digest != after.digest
-    done = Record(stack="m", title="m", guests={"edge": GuestResult(digest=before.digest, setup=before.setup, at=NOW)})
+    done = Record(
+        stack="m", title="m", guests={"edge-1": GuestResult(digest=before.digest, setup=before.setup, at=NOW)}
+    )
     assert lighten(after, done).groups == ("edge_sync",)
-    changed = metro_guests(project, SITE, outputs, [route], "q")[1]
+    changed = metro_guests(project, SITE, outputs, [route], {}, "q")[1]
     assert lighten(changed, done).groups == ("edges",)
     assert lighten(after, None).groups == ("edges",)
 
 
 def test_the_inventory_holds_paths_of_secrets_and_no_value(project: Project) -> None:
     request = project.requests[INSTANCE]
-    outputs = {"bastion_server": "b", "edge_server": "e"}
+    outputs = {"bastion_server": "b", "edge_servers": {"edge-1": "e", "edge-2": "f"}}
     guests = [
-        *metro_guests(project, SITE, outputs, [], "p"),
+        *metro_guests(project, SITE, outputs, [], {}, "p"),
         instance_guest(project, request, {"server": "s", "address": "a"}, {"admin_password": 1}, "p"),
     ]
     made = inventory(guests, Path("/run/rendered"))["all"]
@@ -174,3 +179,26 @@ def test_quota_classes_follow_the_population(project: Project) -> None:
 
 def test_stack_ids_read_well() -> None:
     assert str(StackId(Kind.INSTANCE, "67447-portal")) == "instance/67447-portal"
+
+
+@pytest.mark.parametrize(
+    ("edges", "said"),
+    [
+        (["100.64.0.20"], "the same address"),
+        (["100.64.0.21", "100.64.0.21"], "the same address"),
+        (["192.0.2.1"], "192.0.2.1 outside of 100.64.0.0/16"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_edges_have_addresses_of_their_own_on_transit(project: Project, edges: list[str], said: str) -> None:
+    transit = project.metro.transit.model_dump(mode="json")
+    with pytest.raises(ValidationError, match=said):
+        Transit.model_validate({**transit, "edges": edges})
+
+
+def test_why_a_route_changes() -> None:
+    plain = Route(host="h", address="100.64.1.1", port=80, instance="i")
+    closed = plain.model_copy(update={"maintenance": "Bientôt.", "domains": ("a.example",)})
+    assert route_reason(plain, closed) == "is put into maintenance; is published as a.example"
+    assert route_reason(closed, plain) == "leaves maintenance; is no longer published as a.example"
+    assert route_reason(plain, plain.model_copy(update={"port": 81})) == "is reached another way"

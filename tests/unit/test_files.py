@@ -74,7 +74,9 @@ def test_an_unknown_service_proposes_the_nearest(copy: Path) -> None:
 
 def test_an_unknown_version_says_which_there_are(copy: Path) -> None:
     edit(copy, PORTAL, "1.0.0", "9.9.9")
-    assert problems(copy) == [f"{PORTAL}:2: version: portal has no version 9.9.9; there is 1.0.0"]
+    assert problems(copy) == [
+        f"{PORTAL}:2: version: portal has no version 9.9.9; there is 1.0.0, 1.1.0 (write: version: 1.0.0)"
+    ]
 
 
 def test_an_unknown_value_proposes_the_nearest(copy: Path) -> None:
@@ -128,7 +130,7 @@ def test_two_communes_with_one_insee_code(copy: Path) -> None:
     ("text", "reason"),
     [
         ("a: [1", "is not YAML"),
-        ("a: 1\na: 2", "is not YAML"),
+        ("a: 1\na: 2", "has the key 'a' twice"),
         ("\tx: 1", "is not YAML"),
         ("a: &x {b: 1}\nc: *x", "uses an alias"),
         ("!!python/object/apply:os.system [id]", ""),
@@ -145,7 +147,7 @@ def test_hostile_files_give_errors(copy: Path, text: str, reason: str) -> None:
 
 def test_other_encodings_give_errors(copy: Path) -> None:
     (copy / PORTAL).write_bytes("service: été\n".encode("latin-1"))
-    assert "is not plain YAML" in problems(copy)[0]
+    assert "portal.yaml:1: is not UTF-8 text" in problems(copy)[0]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from agglo import workflow
+from agglo.catalog import Catalog
 from agglo.errors import ConfigureFailed, EngineFailed, Locked, UsageError, VaultSealed
+from agglo.metro import Acme, DnsApi
 from agglo.plan import Action, Plan
 from agglo.project import Project
 from agglo.stack import Kind, StackId
@@ -35,9 +38,9 @@ def test_apply_goes_from_metro_to_instance_and_verifies(fakes: Fakes) -> None:
     outcome = apply(fakes)
     assert outcome.applied
     assert fakes.engine.runs == [("up", METRO), ("up", COMMUNE), ("up", PORTAL)]
-    assert fakes.configurator.runs == [("bastion", "edge", "schiltigheim-portal")]
+    assert fakes.configurator.runs == [("bastion", "edge-1", "edge-2", "ops", "schiltigheim-portal")]
     assert fakes.checks.runs == [
-        (("bastion", "edge", "schiltigheim-portal"), ("portail.schiltigheim.agglo.localhost",))
+        (("bastion", "edge-1", "edge-2", "ops", "schiltigheim-portal"), ("portail.schiltigheim.agglo.localhost",))
     ]
     record = fakes.records.kept[PORTAL]
     assert record.release == "1.0.0"
@@ -90,8 +93,9 @@ def test_no_secret_is_in_inputs_or_records(fakes: Fakes) -> None:
 
 def test_a_failed_engine_leaves_an_intent_and_the_rerun_resumes(fakes: Fakes) -> None:
     fakes.engine.fail_on = COMMUNE
-    with pytest.raises(EngineFailed):
-        apply(fakes)
+    broken = apply(fakes).broken
+    assert isinstance(broken[COMMUNE], EngineFailed)
+    assert "needs commune/67447 first" in broken[PORTAL].message
     assert fakes.records.kept[COMMUNE].intent
     fakes.engine.fail_on = None
     planned = workflow.plan(fakes.world, "schiltigheim")
@@ -102,12 +106,14 @@ def test_a_failed_engine_leaves_an_intent_and_the_rerun_resumes(fakes: Fakes) ->
 
 
 def test_a_broken_guest_is_configured_again_alone(fakes: Fakes) -> None:
-    fakes.configurator.broken.add("edge")
-    with pytest.raises(ConfigureFailed, match="edge: task: it broke"):
-        apply(fakes)
+    fakes.configurator.broken.add("edge-2")
+    outcome = apply(fakes)
+    assert isinstance(outcome.broken[METRO], ConfigureFailed)
+    assert str(outcome.broken[METRO]) == "edge-2: task: it broke"
+    assert fakes.records.kept[PORTAL].verified  # the others are configured and checked all the same
     fakes.configurator.broken.clear()
     apply(fakes)
-    assert fakes.configurator.runs[-1] == ("edge",)
+    assert fakes.configurator.runs[-1] == ("edge-2",)
     assert fakes.engine.runs.count(("up", METRO)) == 1
 
 
@@ -148,11 +154,11 @@ def test_a_held_stack_stops_before_anything(fakes: Fakes) -> None:
     assert fakes.engine.runs == []
 
 
-def test_the_edge_follows_the_routes(fakes: Fakes) -> None:
+def test_the_edges_follow_the_routes(fakes: Fakes) -> None:
     apply(fakes, "metro")
     assert fakes.configurator.routes[-1] == []
     apply(fakes)
-    assert fakes.configurator.runs[-1] == ("edge", "schiltigheim-portal")
+    assert fakes.configurator.runs[-1] == ("edge-1", "edge-2", "ops", "schiltigheim-portal")
     assert [r["host"] for r in fakes.configurator.routes[-1]] == ["portail.schiltigheim.agglo.localhost"]  # type: ignore[union-attr,index,call-overload]
 
 
@@ -163,13 +169,15 @@ def test_destroying_an_instance_takes_its_route_away_first(fakes: Fakes) -> None
     assert ("destroy", PORTAL) in fakes.engine.runs
     assert PORTAL not in fakes.records.kept
     assert COMMUNE in fakes.records.kept
+    asked = fakes.with_project(replace(fakes.world.project, requests={}))
+    assert workflow.plan(asked.world, "metro").pending == (), "nobody of the metropolis's guests remembers it"
 
 
 def test_destroy_all_goes_backwards_and_leaves_nothing(fakes: Fakes) -> None:
     apply(fakes)
     workflow.destroy(fakes.world, "all", yes)
     assert [s for what, s in fakes.engine.runs if what == "destroy"] == [PORTAL, COMMUNE, METRO]
-    assert fakes.cloud.disabled == ["domain-67447"]
+    assert fakes.cloud.disabled == ["domain-67447", "domain-0"]
     assert fakes.records.kept == {}
     assert fakes.vault.secrets == {}
     assert fakes.vault.zones == set()
@@ -181,6 +189,13 @@ def test_an_instance_that_nobody_asks_for_any_more_can_be_destroyed(fakes: Fakes
     workflow.destroy(forgotten, "all", yes)
     assert [s for what, s in fakes.engine.runs if what == "destroy"] == [PORTAL, COMMUNE, METRO]
     assert fakes.vault.secrets == {}
+
+
+def test_an_instance_whose_service_left_the_catalogue_can_be_destroyed(fakes: Fakes) -> None:
+    apply(fakes)
+    emptied = replace(fakes.world.project, requests={}, catalog=Catalog({}))
+    workflow.destroy(replace(fakes.world, project=emptied), "schiltigheim/portal", yes)
+    assert PORTAL not in fakes.records.kept
 
 
 def test_an_apply_after_a_stopped_destroy_brings_the_route_back(fakes: Fakes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,3 +227,26 @@ def test_verify_needs_something_applied(fakes: Fakes) -> None:
     fakes.checks.failing.add(PORTAL)
     assert workflow.verify(fakes.world, "schiltigheim").failures
     assert fakes.records.kept[PORTAL].verified.failed == 1  # type: ignore[union-attr]
+
+
+def test_edges_that_answer_in_the_dns_have_a_credential_for_that_zone_alone(project: Project) -> None:
+    api = DnsApi(identity="https://cloud.example:5000/v3", dns="https://cloud.example:9001")
+    metro = project.metro.model_copy(update={"acme": Acme(challenge="dns-01", dns_api=api)})
+    fakes = make_fakes(replace(project, metro=metro))
+    apply(fakes)
+    sets = "/v2/zones/zone-0/recordsets"
+    assert {(r.service, r.method, r.path) for r in fakes.cloud.bound["agglo-acme"]} == {
+        ("dns", "GET", sets), ("dns", "POST", sets), ("dns", "PUT", f"{sets}/*"), ("dns", "DELETE", f"{sets}/*"),
+    }  # fmt: skip
+    (portal,) = [w for w in fakes.engine.works if w.stack == PORTAL]
+    assert portal.inputs["challenge"] == "portail.schiltigheim.acme.agglo.localhost."
+    made = fakes.vault.for_dns
+    workflow.apply(fakes.world, "schiltigheim", yes, force=True)
+    assert fakes.vault.for_dns is made
+
+
+def test_answers_in_the_dns_need_to_know_where_it_is_served() -> None:
+    with pytest.raises(ValidationError, match="dns_api"):
+        Acme(challenge="dns-01")
+    with pytest.raises(ValidationError, match="identity"):
+        DnsApi(identity="cloud.example", dns="https://cloud.example")

@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from agglo.records import Verified
 from agglo.stack import StackId
 
 _TIMEOUT = 300  # seconds for all checks of one guest
+_SETTLE = 10.0  # seconds between two looks at what is not as it should be
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL")
 
 
@@ -46,12 +48,12 @@ class TestinfraChecks:
     def run(
         self, guests: Sequence[Guest], pages: Sequence[HttpCheck], session: Path, say: Say
     ) -> Mapping[StackId, Verified]:
-        """Verify; results by stack."""
+        """Verify; results by stack. What is not as it should be is looked at once more: a service may be settling."""
         checked = [guest for guest in guests if guest.checks]
         say(f"checking {len(checked)} guests and {len(pages)} pages")
         with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-            on_guests = pool.map(self._guest, checked, [session] * len(checked))
-            on_pages = pool.map(self._page, pages)
+            on_guests = pool.map(lambda guest: _twice(lambda: self._guest(guest, session)), checked)
+            on_pages = pool.map(lambda page: _twice(lambda: self._page(page)), pages)
             results = [*on_guests, *on_pages]
         by_stack: dict[StackId, list[_Result]] = defaultdict(list)
         for result in results:
@@ -89,25 +91,38 @@ class TestinfraChecks:
     def _page(self, page: HttpCheck) -> _Result:
         what = f"https://{page.host}{page.path}"
         try:
-            status, text = self._get(page.host, page.path)
+            status, text = self._get(page)
         except urllib3.exceptions.HTTPError as error:
             return _Result(page.stack, 0, (f"{what}: {_last_cause(error)}",))
-        if status != 200:
+        if status != page.status:
             return _Result(page.stack, 0, (f"{what}: answered {status}",))
         if page.contains not in text:
             return _Result(page.stack, 0, (f"{what}: does not say '{page.contains}'",))
         return _Result(page.stack, 1, ())
 
-    def _get(self, host: str, path: str) -> tuple[int, str]:
-        """GET through the edge; the certificate must be valid for ``host``."""
+    def _get(self, page: HttpCheck) -> tuple[int, str]:
+        """GET through the edges; the certificate must be valid for the host."""
+        host = page.host
+        # a page in maintenance says when to come back: minutes that a check does not wait for
+        retries = urllib3.Retry(
+            3, backoff_factor=0.3, status_forcelist={503} - {page.status}, respect_retry_after_header=False
+        )
         address, _, port = (self._connection.edge or f"{self._edge}:443").rpartition(":")
         trust = ssl.create_default_context(cafile=str(self._connection.ca) if self._connection.ca else None)
         with urllib3.HTTPSConnectionPool(
             address, int(port), server_hostname=host, assert_hostname=host, ssl_context=trust,
-            timeout=urllib3.Timeout(10), retries=urllib3.Retry(3, backoff_factor=0.3, status_forcelist=[503]),
+            timeout=urllib3.Timeout(10), retries=retries,
         ) as pool:  # fmt: skip
-            answer = pool.request("GET", path, headers={"Host": host})
+            answer = pool.request("GET", page.path, headers={"Host": host})
             return answer.status, answer.data.decode("utf-8", "replace")
+
+
+def _twice(look: Callable[[], _Result]) -> _Result:
+    result = look()
+    if result.failures:
+        time.sleep(_SETTLE)
+        return look()
+    return result
 
 
 def _read_junit(report: Path, guest: str) -> tuple[int, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from agglo.adapters.interrupt import uninterrupted
 from agglo.adapters.protocols import RunReport, Say, Vault
 from agglo.adapters.ssh import open_session
 from agglo.errors import ConfigureFailed
-from agglo.guest import Guest, inventory, playbook
+from agglo.guest import Guest, inventory, play, playbook
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "USER", "SSL_CERT_FILE")
 _RUNS_KEPT = 20
@@ -37,11 +38,27 @@ class AnsibleConfigurator:
         """A folder with a short-lived key, its certificate, ``ssh_config`` and known hosts; gone afterwards."""
         return open_session(guests, keys, self._user, self._vault, self._connection)
 
-    def run(self, guests: Sequence[Guest], due: Sequence[str], session: Path, say: Say) -> Mapping[str, RunReport]:
-        """Run the playbooks on the ``due`` guests in one go. Raises ConfigureFailed when Ansible itself cannot run."""
+    def run(
+        self, guests: Sequence[Guest], due: Sequence[str], session: Path, say: Say, only: str | None = None
+    ) -> Mapping[str, RunReport]:
+        """Run the playbooks on the ``due`` guests in one go: all, or ``only`` one (its path below the root).
+
+        Ansible ends when all guests of one play have failed: the others are then played again, without those, so that
+        each has all of its plays behind it. Raises ConfigureFailed when Ansible itself did not run.
+        """
+        reports = self._play(guests, due, session, say, only)
+        well = [name for name in due if not reports[name].failure]
+        if only is None and 0 < len(well) < len(due):
+            for name, report in self.run(guests, well, session, say).items():
+                reports[name] = RunReport(reports[name].changed + report.changed, report.failure)
+        return reports
+
+    def _play(
+        self, guests: Sequence[Guest], due: Sequence[str], session: Path, say: Say, only: str | None
+    ) -> dict[str, RunReport]:
         import ansible_runner  # noqa: PLC0415  a skip does not need it
 
-        folder = self._prepare(guests)
+        folder = self._prepare(guests, only)
         self._write_tokens([g for g in guests if g.name in due], session)
         failures: dict[str, str] = {}
 
@@ -73,7 +90,15 @@ class AnsibleConfigurator:
         changed = result.stats.get("changed", {})
         return {name: RunReport(int(changed.get(name, 0)), failures.get(name, "")) for name in due}
 
-    def _prepare(self, guests: Sequence[Guest]) -> Path:
+    def put(self, guest: str, path: str, text: str, session: Path) -> None:
+        """Replace a small file on a guest, readable by all. Raises ConfigureFailed."""
+        write = f"cat >{path}.new && chmod 0644 {path}.new && mv {path}.new {path}"
+        command = ["ssh", "-F", str(session / "ssh_config"), guest, f"sudo sh -c '{write}'"]
+        done = subprocess.run(command, input=text, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise ConfigureFailed(f"{guest}: {path} could not be written: {done.stderr.strip()}", hint="agglo verify")
+
+    def _prepare(self, guests: Sequence[Guest], only: str | None) -> Path:
         runs = self._connection.state / "runs"
         folder = runs / self._stamp()
         for guest in guests:
@@ -83,14 +108,15 @@ class AnsibleConfigurator:
                 path.write_text(text, encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "inventory.json").write_text(json.dumps(inventory(guests, folder / "rendered"), indent=1))
-        (folder / "site.json").write_text(json.dumps(playbook(guests, self._root), indent=1))
+        plays = [play(self._root, only, "all")] if only else playbook(guests, self._root)
+        (folder / "site.json").write_text(json.dumps(plays, indent=1))
         _forget_old(runs)
         return folder
 
     def _write_tokens(self, guests: Sequence[Guest], session: Path) -> None:
         """Tokens of minutes for the ``secret`` lookup, one per commune whose guests are due; removed after the run."""
-        communes = sorted({guest.insee for guest in guests if guest.insee and guest.secrets})
-        tokens = {insee: self._vault.commune_token(insee) for insee in communes}
+        tenants = sorted({guest.code for guest in guests if guest.code and guest.secrets})
+        tokens = {code: self._vault.commune_token(code) for code in tenants}
         path = session / "tokens.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(tokens))

@@ -16,7 +16,8 @@ _NEEDED = ("OS_CLOUD", "VAULT_ADDR")
 class Connection:
     """Names and files, never secrets: what the adapters need to reach the cloud at hand.
 
-    ``bastion`` and ``edge`` are ``host:port`` where this machine reaches them when their floating IPs are out of reach.
+    ``bastion``, ``edge`` and ``dns`` are ``host:port`` where this machine reaches them when their own addresses are out
+    of reach.
     """
 
     cloud: str
@@ -30,6 +31,7 @@ class Connection:
     state: Path
     bastion: str | None = None
     edge: str | None = None
+    dns: str | None = None
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -70,10 +72,16 @@ def connect(environment: Mapping[str, str], default_state: Path) -> Connection:
         image=paths.get("AGGLO_IMAGE_FILE"),
         acme_directory=environment.get("AGGLO_ACME_DIRECTORY", "https://acme-v02.api.letsencrypt.org/directory"),
         ca=paths.get("AGGLO_CA_FILE"),
-        state=Path(environment.get("AGGLO_STATE") or default_state),
+        state=state_folder(environment, default_state),
         bastion=environment.get("AGGLO_BASTION_ACCESS"),
         edge=environment.get("AGGLO_EDGE_ACCESS"),
+        dns=environment.get("AGGLO_DNS_ACCESS"),
     )
+
+
+def state_folder(environment: Mapping[str, str], default_state: Path) -> Path:
+    """Where records and the engine's state are; they can be read without a cloud."""
+    return Path(environment.get("AGGLO_STATE") or default_state)
 
 
 def process_environment(connection_file: Path | None) -> dict[str, str]:

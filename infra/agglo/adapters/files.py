@@ -1,35 +1,43 @@
-"""Read the project's files: YAML with lines, the catalogue's folders. All problems are found before any is reported."""
+"""Read the project's files: stacks and catalogue. All problems are found before any is reported."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
-import jsonschema
-import pydantic
-from pydantic import Field, JsonValue, TypeAdapter
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-from agglo.catalog import Catalog, Manifest, Release, nearest
-from agglo.commune import Commune, Strict
+from agglo import review
+from agglo.adapters.catalog_files import folders, load_catalog
+from agglo.adapters.models import read_model
+from agglo.commune import Commune, clashes
 from agglo.errors import InvalidInput, Problem, UsageError
-from agglo.layers import Key
-from agglo.metro import Metro
-from agglo.project import Group, Project, Request, RequestFile, SharedValues, Source
+from agglo.exemptions import Exemption, Exemptions
+from agglo.metro import Metro, Tenant
+from agglo.policies import POLICIES
+from agglo.project import Defaults, Group, Project, SharedValues
+from agglo.request import Request, RequestFile, Source
+from agglo.selector import in_order, named
+from agglo.words import Words
+from agglo.wrong import nearest, nearest_fr
 
-_MAX_BYTES = 1_000_000
-_Model = TypeVar("_Model", bound=pydantic.BaseModel)
-_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
+@dataclass
+class Reading:
+    """What the files hold, and everything that is wrong with them.
 
-class _Defaults(Strict):
-    """``defaults.yaml``: values by service."""
+    ``files`` are problems of files that all stand on; ``requests`` those of one request each, by instance name (an
+    unreadable request has its file's name). ``project`` has every request that could be read and is not refused.
+    """
 
-    values: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    project: Project | None = None
+    files: list[Problem] = field(default_factory=list)
+    requests: dict[str, list[Problem]] = field(default_factory=dict)
+    refused: dict[str, Request] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All of them."""
+        return [*self.files, *(problem for found in self.requests.values() for problem in found)]
 
 
 def find_root(start: Path, given: str | None = None) -> Path:
@@ -48,185 +56,223 @@ def find_root(start: Path, given: str | None = None) -> Path:
 
 def load_project(root: Path) -> Project:
     """Read and check everything below ``root``. Raises InvalidInput with all problems of all files."""
-    problems: list[Problem] = []
-    metro = _model(root / "stacks" / "metro.yaml", root, Metro, problems)
-    defaults = _defaults(root, problems)
-    catalog = load_catalog(root, problems)
-    communes: dict[str, Commune] = {}
-    values: dict[str, SharedValues] = {}
-    requests: dict[str, Request] = {}
-    for folder in _folders(root / "stacks" / "communes"):
-        loaded = _commune(folder, root, problems)
-        if loaded is None:
-            continue
-        commune, source = loaded
-        if commune.insee in communes:
-            problems.append(source.problem(("insee",), f"{commune.insee} is {communes[commune.insee].name}'s already"))
-        communes[commune.insee] = commune
-        values[commune.insee] = SharedValues("commune", source, commune.values)
-        requests.update({r.instance: r for r in _requests(folder, root, commune, problems)})
-    groups = _groups(root, {commune.slug for commune in communes.values()}, problems)
-    if metro is None or problems:
-        raise InvalidInput(problems, hint="mend these lines and run the same command again")
-    project = Project(root, metro[0], communes, requests, (*defaults, *groups), values, catalog)
-    found = [p for request in requests.values() for p in project.problems(request)]
-    if found:
-        raise InvalidInput(found, hint="agglo catalog show <service> says which values there are")
+    reading = read_project(root)
+    if reading.problems:
+        raise InvalidInput(reading.problems, hint=_hint(reading))
+    return sound(reading)
+
+
+def sound(reading: Reading, selector: str | None = None) -> Project:
+    """The project without the requests that something is wrong with: one commune's mistake does not stop the others.
+
+    With ``selector``, what it means has to be right, with everything that stands on it. Raises InvalidInput.
+    """
+    if reading.project is None or reading.files:
+        raise InvalidInput(reading.files, hint=_hint(reading))
+    good = {name: r for name, r in reading.project.requests.items() if name not in reading.requests}
+    project = reading.project.with_requests(good)
+    held = [name for name in reading.requests if selector and _concerns(reading, project, selector, name)]
+    if held:
+        raise InvalidInput([problem for name in held for problem in reading.requests[name]], hint=_hint(reading))
     return project
 
 
-def load_catalog(root: Path, problems: list[Problem]) -> Catalog:
-    """All releases below ``catalog/``; what is wrong is added to ``problems``."""
-    releases: dict[str, dict[str, Release]] = {}
-    for service in _folders(root / "catalog"):
-        for folder in _folders(service):
-            release = _release(folder, root, problems)
-            if release:
-                releases.setdefault(release.service, {})[release.version] = release
-    return Catalog(releases)
+def _concerns(reading: Reading, project: Project, selector: str, name: str) -> bool:
+    """True when a request that is wrong is among what ``selector`` means, or would be served by it."""
+    tenant, _, service = name.partition("/")
+    wanted, _, wanted_service = selector.partition("/")
+    if selector == "all" or (wanted == "*" and wanted_service in ("*", service)):
+        return True
+    if selector == "metro" or wanted == "*":
+        return False
+    chosen = project.tenant(wanted)
+    if chosen.key == tenant:
+        return wanted_service in ("", "*", service)
+    host = project.shared_instance(service)
+    touched = {r.instance for r in in_order(project, named(project, selector))} if host else set()
+    return bool(host and host.instance in touched)
 
 
-def read_tree(folder: Path) -> dict[str, bytes]:
-    """Contents of all files below ``folder`` by relative name; caches of Python and editors are left out."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+def _hint(reading: Reading) -> str:
+    return "mend these lines and run the same command again" if reading.files else "agglo request check"
 
 
-def _folders(top: Path) -> list[Path]:
-    return sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))) if top.is_dir() else []
+def read_project(root: Path) -> Reading:
+    """Read and check everything below ``root``, however much of it is wrong."""
+    reading = Reading()
+    metro = read_model(root / "stacks" / "metro.yaml", root, Metro, reading.files)
+    defaults = _defaults(root, reading.files)
+    catalog = load_catalog(root, reading.files)
+    communes, values = _communes(root, metro[0] if metro else None, reading.files)
+    groups = _groups(root, {commune.slug for commune in communes.values()}, reading.files)
+    if metro is None:
+        return reading
+    project = Project(root, metro[0], communes, {}, (*defaults, *groups), values, catalog)
+    project = replace(project, exemptions=_exemptions(project, reading.files))
+    asked = review.settle(project.metro, {r.instance: r for r in _all_requests(project, reading)})
+    reading.refused = {name: r for name, r in asked.items() if r.asked.refused}
+    reading.project = project.with_requests({name: r for name, r in asked.items() if name not in reading.refused})
+    for name, request in reading.project.requests.items():
+        if found := review.problems(reading.project, request):
+            reading.requests.setdefault(name, []).extend(found)
+    _hold_what_stands_on(reading.project, reading.requests)
+    return reading
+
+
+def _hold_what_stands_on(project: Project, wrong: dict[str, list[Problem]]) -> None:
+    """A request whose shared instance, or a service that it needs, is wrong cannot be granted either."""
+    while True:
+        more = {
+            name: [review.stands_on(request, held[0])]
+            for name, request in project.requests.items()
+            if name not in wrong and (held := [f.instance for f in project.foundations(request) if f.instance in wrong])
+        }
+        if not more:
+            return
+        wrong.update(more)
+
+
+def _all_requests(project: Project, reading: Reading) -> Iterator[Request]:
+    """Requests of the communes and of the metropolis; those that cannot be read are told in ``reading``."""
+    places: Mapping[str, Tenant] = {f"communes/{c.key}": c for c in project.communes.values()} | {"metro": project.epci}
+    for place, tenant in places.items():
+        for path in sorted((project.root / "stacks" / place).glob("*.y*ml")):
+            if path.name == "commune.yaml":
+                continue
+            problems: list[Problem] = []
+            loaded = read_model(path, project.root, RequestFile, problems)
+            if loaded and loaded[0].service != path.stem:
+                problems.append(_misnamed(loaded[1].problem, loaded[0].service, path.name))
+            if problems:
+                reading.requests[f"{tenant.key}/{path.stem}"] = problems
+            elif loaded:
+                yield Request(tenant, *loaded)
+
+
+def _misnamed(problem: Callable[..., Problem], service: str, name: str) -> Problem:
+    return problem(
+        ("service",),
+        Words(
+            f"the file asks for '{service}' but is named {name}",
+            f"le fichier demande « {service} » mais se nomme {name}",
+        ),
+    )
 
 
 def _defaults(root: Path, problems: list[Problem]) -> tuple[SharedValues, ...]:
     path = root / "stacks" / "defaults.yaml"
     if not path.is_file():
         return ()
-    loaded = _model(path, root, _Defaults, problems)
-    if loaded is None:
-        return ()
-    return (SharedValues("defaults", loaded[1], loaded[0].values),)
+    loaded = read_model(path, root, Defaults, problems)
+    return (SharedValues("defaults", loaded[1], loaded[0].values),) if loaded else ()
 
 
 def _groups(root: Path, slugs: set[str], problems: list[Problem]) -> list[SharedValues]:
     groups = []
     for path in sorted((root / "stacks" / "groups").glob("*.y*ml")):
-        loaded = _model(path, root, Group, problems)
+        loaded = read_model(path, root, Group, problems)
         if loaded is None:
             continue
         group, source = loaded
         for slug in sorted(set(group.members) - slugs):
-            problems.append(source.problem(("members",), f"there is no commune '{slug}'{nearest(slug, slugs)}"))
+            words = Words(
+                f"there is no commune '{slug}'{nearest(slug, slugs)}",
+                f"il n’y a pas de commune « {slug} »{nearest_fr(slug, slugs)}",
+            )
+            problems.append(source.problem(("members",), words))
         groups.append(SharedValues(f"group {path.stem}", source, group.values, group.members))
     return groups
 
 
-def _commune(folder: Path, root: Path, problems: list[Problem]) -> tuple[Commune, Source] | None:
-    path = folder / "commune.yaml"
-    if not path.is_file():
-        problems.append(Problem(folder, "there is no commune.yaml in it"))
+def _exemptions(project: Project, problems: list[Problem]) -> dict[str, Exemption]:
+    """By the file and line that give them."""
+    path = project.root / "stacks" / "exemptions.yaml"
+    loaded = read_model(path, project.root, Exemptions, problems) if path.exists() else None
+    if loaded is None:
+        return {}
+    (found, source), given, known = loaded, {}, [policy.id for policy in POLICIES]
+    for number, exemption in enumerate(found.exemptions):
+        key = ("exemptions", str(number))
+        if exemption.policy not in known:
+            problems.append(
+                source.problem(
+                    (*key, "policy"),
+                    Words(
+                        f"there is no policy '{exemption.policy}'{nearest(exemption.policy, known)}",
+                        f"il n’y a pas de politique « {exemption.policy} »{nearest_fr(exemption.policy, known)}",
+                    ),
+                    Words("see: agglo policy list", "voir : agglo policy list"),
+                )
+            )
+        if words := _nowhere(project, exemption.where):
+            problems.append(source.problem((*key, "where"), words))
+        given[f"{source.name}:{source.lines[key]}"] = exemption
+    return given
+
+
+def _nowhere(project: Project, where: str) -> Words | None:
+    """What is wrong with the place that an exemption names."""
+    tenant, slash, service = where.partition("/")
+    tenants = [name for t in project.tenants for name in (t.slug, t.code, t.key)]
+    if where == "metro" or (tenant in tenants and not slash):
         return None
-    loaded = _model(path, root, Commune, problems)
-    if loaded and loaded[0].key != folder.name:
-        problems.append(
-            loaded[1].problem(("insee",), f"the folder is {folder.name}, but the file says {loaded[0].key}")
+    if not (tenant in tenants or (tenant == "*" and slash)):
+        return Words(
+            f"'{where}' is none of metro, a commune, <commune>/<service>, */<service>{nearest(tenant, tenants)}",
+            f"« {where} » n’est ni metro, ni une commune, ni <commune>/<service>, ni */<service>"
+            f"{nearest_fr(tenant, tenants)}",
         )
-        return None
-    return loaded
+    if service not in project.catalog.releases:
+        services = list(project.catalog.releases)
+        return Words(
+            f"there is no service '{service}' in the catalogue{nearest(service, services)}",
+            f"il n’y a pas de service « {service} » au catalogue{nearest_fr(service, services)}",
+        )
+    return None
 
 
-def _requests(folder: Path, root: Path, commune: Commune, problems: list[Problem]) -> Iterator[Request]:
-    for path in sorted(folder.glob("*.y*ml")):
-        if path.name == "commune.yaml":
+def _communes(
+    root: Path, metro: Metro | None, problems: list[Problem]
+) -> tuple[dict[str, Commune], dict[str, SharedValues]]:
+    communes: dict[str, Commune] = {}
+    values: dict[str, SharedValues] = {}
+    for folder in folders(root / "stacks" / "communes"):
+        path = folder / "commune.yaml"
+        if not path.is_file():
+            problems.append(Problem(folder, Words("there is no commune.yaml in it")))
             continue
-        loaded = _model(path, root, RequestFile, problems)
+        loaded = read_model(path, root, Commune, problems)
         if loaded is None:
             continue
-        asked, source = loaded
-        if asked.service != path.stem:
+        commune, source = loaded
+        if commune.key != folder.name:
             problems.append(
-                source.problem(("service",), f"the file asks for '{asked.service}' but is named {path.name}")
+                source.problem(("insee",), Words(f"the folder is {folder.name}, but the file says {commune.key}"))
             )
-        yield Request(commune, asked, source)
+            continue
+        wrong = commune_problems(commune.model_dump(), source, metro, communes.values())
+        problems += wrong
+        if not wrong:
+            communes[commune.insee] = commune
+            values[commune.insee] = SharedValues("commune", source, commune.values)
+    return communes, values
 
 
-def _release(folder: Path, root: Path, problems: list[Problem]) -> Release | None:
-    loaded = _model(folder / "service.yaml", root, Manifest, problems)
-    schema = _schema(folder / "values.schema.json", problems)
-    if loaded is None or schema is None:
-        return None
-    manifest, source = loaded
-    if (manifest.name, manifest.version) != (folder.parent.name, folder.name):
-        said = f"{manifest.name}/{manifest.version}"
-        problems.append(
-            source.problem(("version",), f"the folder is {folder.parent.name}/{folder.name}, but the file says {said}")
+def commune_problems(
+    commune: Mapping[str, object], source: Source, metro: Metro | None, others: Iterable[Commune]
+) -> list[Problem]:
+    """What is wrong with a commune beside the others and the metropolis, however much of it is known."""
+    known = [(other.name, {"insee": other.insee, "siren": other.siren, "slug": other.slug}) for other in others]
+    if metro:
+        known.append((metro.name, {"siren": metro.siren, "slug": metro.tenant.slug}))
+    found = [source.problem((key,), words) for key, words in clashes(commune, known)]
+    own = commune.get("quota_class")
+    name = str(own["name"]) if isinstance(own, dict) else ""
+    if metro and name and name not in metro.quota_classes:
+        classes = metro.quota_classes
+        words = Words(
+            f"'{name}' is not one of {', '.join(classes)}{nearest(name, classes)}",
+            f"« {name} » n’est pas l’une des classes {', '.join(classes)}{nearest_fr(name, classes)}",
         )
-    return Release(manifest, schema, read_tree(folder), str(folder.relative_to(root)))
-
-
-def _schema(path: Path, problems: list[Problem]) -> dict[str, JsonValue] | None:
-    try:
-        schema = json.loads(path.read_text("utf-8"))
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except OSError as error:
-        problems.append(Problem(path, f"cannot be read: {error.strerror}"))
-    except (ValueError, RecursionError) as error:
-        problems.append(Problem(path, f"is not JSON: {error}"))
-    except jsonschema.SchemaError as error:
-        problems.append(Problem(path, error.message, key=".".join(map(str, error.absolute_path))))
-    else:
-        if isinstance(schema, dict):
-            return schema
-        problems.append(Problem(path, "is not a JSON object"))
-    return None
-
-
-def _model(path: Path, root: Path, model: type[_Model], problems: list[Problem]) -> tuple[_Model, Source] | None:
-    """One YAML file as ``model``; None when something is wrong with it, which is then in ``problems``."""
-    read = _read_yaml(path, problems)
-    if read is None:
-        return None
-    data, lines = read
-    source = Source(path, str(path.relative_to(root)), lines)
-    try:
-        return model.model_validate(data), source
-    except pydantic.ValidationError as error:
-        problems.extend(_problem(source, details["loc"], details["type"], details["msg"]) for details in error.errors())
-        return None
-
-
-def _problem(source: Source, location: tuple[int | str, ...], kind: str, message: str) -> Problem:
-    key = tuple(str(part) for part in location)
-    reasons = {"extra_forbidden": "unknown key", "missing": "is missing"}
-    return source.problem(key, reasons.get(kind, message.removeprefix("Value error, ")))
-
-
-def _read_yaml(path: Path, problems: list[Problem]) -> tuple[JsonValue, dict[Key, int]] | None:
-    try:
-        content = path.read_bytes()
-        if len(content) > _MAX_BYTES:
-            raise ValueError(f"is larger than {_MAX_BYTES} bytes")
-        loaded = YAML(typ="rt", pure=True).load(content.decode("utf-8"))
-        lines: dict[Key, int] = {}
-        return _JSON.validate_python(_plain(loaded, (), lines, set())), lines
-    except OSError as error:
-        problems.append(Problem(path, f"cannot be read: {error.strerror}"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        problems.append(Problem(path, f"is not YAML: {error.problem}", line))
-    except (YAMLError, UnicodeDecodeError, RecursionError, pydantic.ValidationError, ValueError) as error:
-        problems.append(Problem(path, f"is not plain YAML: {str(error).splitlines()[0]}"))
-    return None
-
-
-def _plain(node: object, key: Key, lines: dict[Key, int], seen: set[int]) -> object:
-    """Plain maps and lists of a document; fills ``lines``. Aliases are refused: they hide where a value was set."""
-    if isinstance(node, CommentedMap | CommentedSeq):
-        if id(node) in seen:
-            raise ValueError("uses an alias (*name); write the value where it is used")
-        seen.add(id(node))
-    if isinstance(node, CommentedMap):
-        for name, (line, _column, *_rest) in (node.lc.data or {}).items():
-            lines[(*key, str(name))] = line + 1
-        return {str(name): _plain(value, (*key, str(name)), lines, seen) for name, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value, (*key, str(i)), lines, seen) for i, value in enumerate(node)]
-    return str(node) if isinstance(node, str) else node
+        found.append(source.problem(("quota_class", "class"), words))
+    return found

@@ -40,7 +40,7 @@ class Tool:
     name: str
     version: str
     question: str
-    linked: str  # Go variable that holds the version, set when the program is linked; empty: the source holds it
+    linked: str  # Go variable set when the program is linked, and its value; empty: the source holds the version
     package: str  # Go package to build, seen from the module's directory
     release: str  # address of the official archive
     checksums: str  # address of the sha256 sums that the release publishes
@@ -50,7 +50,7 @@ ENGINE = Tool(
     name="pulumi",
     version=ENGINE_VERSION,
     question="version",
-    linked="github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
+    linked="github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}",
     package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
     release="https://github.com/pulumi/pulumi/releases/download/v{version}/pulumi-v{version}-linux-{x64}.tar.gz",
     checksums="https://github.com/pulumi/pulumi/releases/download/v{version}/pulumi-{version}-checksums.txt",

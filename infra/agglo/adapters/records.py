@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pydantic
 
@@ -50,33 +51,57 @@ class FileRecords:
         self._path(stack).unlink(missing_ok=True)
 
     @contextmanager
-    def lock(self, stacks: Iterable[StackId]) -> Iterator[None]:
-        """Hold the stacks alone, in a fixed order. Raises Locked, naming the process that holds one."""
+    def lock(self, stacks: Iterable[StackId], shared: Iterable[StackId] = ()) -> Iterator[None]:
+        """Hold the stacks alone, and the ``shared`` ones with others that share them, in a fixed order.
+
+        Raises Locked, naming the process that changes one.
+        """
+        alone = set(stacks)
         with ExitStack() as held:
-            for stack in sorted(stacks):
-                held.enter_context(self._lock(stack))
+            for stack in sorted({*alone, *shared}):
+                held.enter_context(self._lock(stack, alone=stack in alone))
             yield
 
     @contextmanager
-    def _lock(self, stack: StackId) -> Iterator[None]:
-        path = self._locks / f"{stack.kind}-{stack.name}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                raise Locked(
-                    f"{stack} is being changed by another run ({file.read().strip()})", hint="wait for it"
-                ) from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
+    def edges(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Have the edges alone, after whoever has them."""
+        with self._open("edges") as file:
+            if not _try(file, fcntl.LOCK_EX):
+                say("waiting for another run to publish its routes")
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def _lock(self, stack: StackId, *, alone: bool) -> Iterator[None]:
+        with self._open(f"{stack.kind}-{stack.name}") as file:
+            if not _try(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+                file.seek(0)
+                owner = file.read().strip()
+                does = f"being changed by another run ({owner})" if owner else "in use by another run"
+                raise Locked(f"{stack} is {does}", hint="wait for it")
             file.truncate(0)
+            if alone:
+                file.write(f"process {os.getpid()}")
+                file.flush()
+            yield
+            if alone:
+                file.truncate(0)
+
+    def _open(self, name: str) -> TextIO:
+        self._locks.mkdir(parents=True, exist_ok=True)
+        return (self._locks / name).open("a+")
 
     def _path(self, stack: StackId) -> Path:
         return self._records / stack.kind / f"{stack.name}.json"
+
+
+def _try(file: TextIO, how: int) -> bool:
+    """Lock the file if nobody stands against it."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 from agglo.adapters.connection import Connection
 from agglo.adapters.protocols import Vault
 from agglo.errors import ToolMissing
-from agglo.guest import Guest
+from agglo.guest import BASTION, Guest
 
-BASTION = "bastion"
 _COMMON = """\
 Host *
   User {user}
@@ -26,7 +25,7 @@ Host *
   StrictHostKeyChecking yes
   PasswordAuthentication no
   ConnectTimeout 10
-  ServerAliveInterval 15
+  ServerAliveInterval 5
   LogLevel ERROR
   ControlMaster auto
   ControlPath {folder}/%C
@@ -44,7 +43,8 @@ def open_session(
 ) -> Iterator[Path]:
     """A folder with ``key``, its certificate, ``ssh_config`` and ``known_hosts``; all connections end with it.
 
-    ``keys`` maps servers to their host keys. Raises ToolMissing without OpenSSH.
+    ``keys`` maps servers to their host keys; a guest that it does not name has to show a certificate that the Vault
+    signed. Raises ToolMissing without OpenSSH.
     """
     if not shutil.which("ssh-keygen"):
         raise ToolMissing("ssh is not installed", hint="apt-get install openssh-client")
@@ -53,7 +53,10 @@ def open_session(
         _make_key(folder, user, vault)
         config = _COMMON.format(user=user, folder=folder) + "".join(_host(guest, connection) for guest in guests)
         (folder / "ssh_config").write_text(config)
-        known = [f"{guest.name} {key}" for guest in guests for key in keys[guest.server]]
+        known = [f"{guest.name} {key}" for guest in guests for key in keys.get(guest.server, ())]
+        certified = [guest.name for guest in guests if guest.server not in keys]
+        if certified:
+            known.append(f"@cert-authority {','.join(certified)} {vault.host_ca()}")
         (folder / "known_hosts").write_text("\n".join(known) + "\n")
         yield folder
     finally:

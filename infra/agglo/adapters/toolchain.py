@@ -62,6 +62,23 @@ def ensure(say: Say, run: Run | None = None) -> Toolchain:
     return found
 
 
+def built(tools: Sequence[Tool], say: Say) -> list[Path]:
+    """Programs of the cache, built from their modules where it has none, whatever PATH holds. Raises ToolMissing.
+
+    For programs that agglo itself never starts, such as those that the benchmarks compare it with.
+    """
+    with _only_one(say):
+        for tool in tools:
+            target = cached(tool)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part = _part(target)
+                tool_build.build(tool, part, say, _run)
+                part.rename(target)
+                _discard_build_files()
+    return [cached(tool) for tool in tools]
+
+
 def cached(tool: Tool) -> Path:
     """Where the cache has ``tool`` in this very version, from these very modules."""
     digest = hashlib.sha256(f"{tool.name} {tool.version}\n".encode())
@@ -99,13 +116,17 @@ def _version(program: Path, tool: Tool) -> str:
 def _bring(tool: Tool, say: Say, run: Run) -> None:
     target = cached(tool)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
+    part = _part(target)
     if not tool_release.download(tool, part, say):
         tool_build.build(tool, part, say, run)
     part.chmod(0o755)
     if _version(part, tool) != tool.version:
         raise ToolMissing(f"what was brought as {tool.name} is not version {tool.version}", hint=f"rm {part}")
     part.rename(target)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
 
 
 @contextmanager

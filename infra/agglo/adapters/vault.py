@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import hvac
 import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hvac import exceptions as hvac_errors
 
 from agglo.adapters.connection import Connection
 from agglo.adapters.protocols import Credential
 from agglo.errors import AggloError, NotConnected, VaultSealed
+from agglo.ops import DNS_KEY, MAIL_KEY
 
 KV = "kv"
-SSH = "ssh-client"
+SSH, SSH_HOST = "ssh-client", "ssh-host"
 _SSH_ROLE = "agglo"
 _TOKEN_TTL = "20m"
 _TIMEOUT = 10  # seconds, for one request
@@ -67,13 +73,8 @@ class HvacVault:
 
     # -- landing zones
 
-    def ensure_metro_key(self) -> None:
-        """Transit key of the metro stack."""
-        with _translated("transit/keys/agglo-metro"):
-            self._client.secrets.transit.create_key(name="agglo-metro")
-
     def ensure_landing_zone(self, insee: str) -> None:
-        """Transit key, policy and AppRole of a commune."""
+        """Transit key, policy and AppRole of a commune, or of the metropolis's own stack (``metro``)."""
         name = f"agglo-{insee}"
         with _translated(f"landing zone {insee}"):
             self._client.secrets.transit.create_key(name=name)
@@ -118,6 +119,15 @@ class HvacVault:
         """Keep a commune's application credential."""
         self._write(_credential_path(insee), {"id": credential.id, "secret": credential.secret})
 
+    def dns_credential(self) -> tuple[str, Credential] | None:
+        """The edges' credential for the zone of challenges, with that zone's id, if there is one."""
+        data = self._read(DNS_KEY)
+        return (data["zone"], Credential(**json.loads(data["value"]))) if data else None
+
+    def keep_dns_credential(self, zone: str, credential: Credential) -> None:
+        """Keep it; guests read it as one value."""
+        self._write(DNS_KEY, {"value": json.dumps(asdict(credential)), "zone": zone})
+
     def version(self, path: str) -> int:
         """Version of the secret at ``path`` (0: none), without reading it."""
         with _translated(f"{KV}/{path}"):
@@ -138,6 +148,19 @@ class HvacVault:
         self._write(path, {"value": value})
         return self.version(path)
 
+    def ensure_mail_key(self) -> None:
+        """Make the key that signs the metropolis's mail when there is none."""
+        if self.version(MAIL_KEY):
+            return
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self._write(MAIL_KEY, {"value": private.decode(), "public": base64.b64encode(public).decode()})
+
+    def mail_key(self) -> str:
+        """Its public part: base64 of the DER form; empty when there is none."""
+        return (self._read(MAIL_KEY) or {}).get("public", "")
+
     def remove_secrets(self, prefix: str) -> None:
         """Delete every secret below ``prefix``, all versions."""
         with _translated(f"{KV}/{prefix}"):
@@ -148,17 +171,31 @@ class HvacVault:
 
     def ssh_ca(self) -> str:
         """Public key that signs operators' ssh certificates."""
-        with _translated(f"{SSH}/config/ca"):
-            return str(self._client.secrets.ssh.read_public_key(mount_point=SSH)["data"]["public_key"]).strip()
+        return self._authority(SSH)
 
     def sign_ssh(self, public_key: str, user: str) -> str:
         """A certificate of some minutes for ``public_key``."""
-        with _translated(f"{SSH}/sign/{_SSH_ROLE}"):
-            asked = {"public_key": public_key, "valid_principals": user, "cert_type": "user"}
-            signed = self._client.write_data(f"{SSH}/sign/{_SSH_ROLE}", data=asked)
-            return str(signed["data"]["signed_key"])
+        return self._sign(SSH, "user", public_key, user)
+
+    def host_ca(self) -> str:
+        """Public key that signs guests' ssh certificates."""
+        return self._authority(SSH_HOST)
+
+    def sign_host(self, public_key: str, names: Sequence[str]) -> str:
+        """A certificate of a guest, known by ``names``, for as long as the Vault's role says."""
+        return self._sign(SSH_HOST, "host", public_key, ",".join(names)).strip()
 
     # -- inside
+
+    def _authority(self, mount: str) -> str:
+        with _translated(f"{mount}/config/ca"):
+            return str(self._client.secrets.ssh.read_public_key(mount_point=mount)["data"]["public_key"]).strip()
+
+    def _sign(self, mount: str, kind: str, public_key: str, principals: str) -> str:
+        with _translated(f"{mount}/sign/{_SSH_ROLE}"):
+            asked = {"public_key": public_key, "valid_principals": principals, "cert_type": kind}
+            signed = self._client.write_data(f"{mount}/sign/{_SSH_ROLE}", data=asked)
+            return str(signed["data"]["signed_key"])
 
     def _read(self, path: str) -> Mapping[str, str] | None:
         with _translated(f"{KV}/{path}"):

@@ -25,6 +25,16 @@ def number(data: Json, key: str) -> int:
     return value
 
 
+def optional(data: Json, key: str) -> int | None:
+    """A whole number, or None."""
+    return None if data[key] is None else number(data, key)
+
+
+def optional_text(data: Json, key: str) -> str | None:
+    """A string, or None."""
+    return None if data[key] is None else text(data, key)
+
+
 def table(data: Json, key: str) -> Json:
     """A map."""
     value = data[key]
@@ -41,17 +51,15 @@ def tables(data: Json, key: str) -> list[Json]:
     return [item for item in value if isinstance(item, dict)]
 
 
+def named_tables(data: Json, key: str) -> dict[str, Json]:
+    """A map of maps."""
+    inner = table(data, key)
+    return {name: table(inner, name) for name in inner}
+
+
 def texts(data: Json, key: str) -> list[str]:
     """A list of strings."""
     value = data[key]
     if not isinstance(value, list):
         raise TypeError(f"{key} is not a list")
     return [str(item) for item in value]
-
-
-def numbers(data: Json, key: str) -> list[int]:
-    """A list of whole numbers."""
-    value = data[key]
-    if not isinstance(value, list):
-        raise TypeError(f"{key} is not a list")
-    return [item for item in value if isinstance(item, int)]

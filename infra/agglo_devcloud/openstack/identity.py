@@ -25,7 +25,7 @@ _ROLES = (
     "key-manager:service-admin",
     "ResellerAdmin",
 )
-_ADMIN_ROLES = ("load-balancer_admin", "creator", "service")
+_ADMIN_ROLES = ("load-balancer_admin", "creator", "service", "ResellerAdmin")
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,12 @@ def test_another_address_is_refused(layout: Layout) -> None:
         verify(certificates.ensure(layout, NOW), "192.0.2.1", NOW)
 
 
-def test_the_root_vouches_for_nothing_but_the_cloud(layout: Layout) -> None:
+def test_the_root_vouches_for_nothing_but_the_cloud_and_trials(layout: Layout) -> None:
     root = x509.load_pem_x509_certificate(certificates.ensure(layout, NOW).root.read_bytes())
     constraints = root.extensions.get_extension_for_class(x509.NameConstraints)
     assert constraints.critical
     permitted = {str(name.value) for name in constraints.value.permitted_subtrees or []}
-    assert permitted == {"agglo.localhost", "127.0.0.1/32", "198.51.100.0/24"}
+    assert permitted == {"agglo.localhost", "example", "127.0.0.1/32", "198.51.100.0/24"}
 
 
 def test_keys_are_readable_by_root_only(layout: Layout) -> None:

@@ -17,6 +17,7 @@ cgroup /sys/fs/cgroup/systemd cgroup rw,xattr,name=systemd 0 0
 cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0
 cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0
 cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0
+cgroup /sys/fs/cgroup/devices cgroup rw,devices 0 0
 """
 HYBRID = V1 + "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
 
@@ -26,10 +27,10 @@ def test_v2_alone_is_one_hierarchy_that_limits_memory() -> None:
 
 
 def test_v1_takes_the_named_hierarchy_and_the_limits_and_leaves_the_others() -> None:
-    assert [h.mount.name for h in cgroups.hierarchies(V1)] == ["systemd", "memory", "pids"]
+    assert [h.mount.name for h in cgroups.hierarchies(V1)] == ["systemd", "memory", "pids", "devices"]
 
 
-def test_hybrid_takes_both() -> None:
+def test_hybrid_takes_both_and_limits_devices_by_v2() -> None:
     found = cgroups.hierarchies(HYBRID)
     assert [(h.mount.name, h.version) for h in found] == [("systemd", 1), ("memory", 1), ("pids", 1), ("unified", 2)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from agglo_devcloud import config, settings
+from agglo_devcloud import config, settings, slots
 from agglo_devcloud.errors import StartError
 from agglo_devcloud.layout import Layout
 
@@ -34,6 +34,24 @@ def ini(text: str) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser(strict=True)
     parser.read_string(text)
     return parser
+
+
+def test_clouds_of_two_regions_are_in_the_clouds_yaml_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGGLO_DEV_SLOTS", str(tmp_path / ".slots"))
+    monkeypatch.setenv("AGGLO_DEV_HOME", str(tmp_path))
+    clouds = [slots.allot("test1"), slots.allot("test1", "r2")]
+    settings.load_or_make(clouds[0])
+    config.write_clouds(clouds[0])
+    assert list(json.loads(clouds[0].clouds_yaml.read_text())["clouds"]) == ["agglo-test1", "agglo-test1-system"]
+    settings.load_or_make(clouds[1])
+    config.write_clouds(clouds[1])
+    read = [json.loads(cloud.clouds_yaml.read_text())["clouds"] for cloud in clouds]
+    assert read[0] == read[1]
+    assert {name: entry["region_name"] for name, entry in read[0].items() if "system" not in name} == {
+        "agglo-test1": "RegionOne",
+        "agglo-test1r2": "r2",
+    }
+    assert read[0]["agglo-test1"]["auth"]["auth_url"] != read[0]["agglo-test1r2"]["auth"]["auth_url"]
 
 
 def test_every_ini_file_parses_strictly(files: dict[str, str]) -> None:
@@ -128,7 +146,7 @@ def test_writing_again_keeps_keystones_keys(layout: Layout, tmp_path: Path) -> N
 
 def test_clouds_yaml_has_the_admin_in_project_and_in_system_scope(layout: Layout) -> None:
     known = settings.load_or_make(layout)
-    clouds = json.loads(config.clouds_yaml(layout, known))["clouds"]
+    clouds = config.entries(layout, known)
     assert set(clouds) == {"agglo-blue", "agglo-blue-system"}
     assert clouds["agglo-blue"]["auth"]["project_name"] == "admin"
     assert clouds["agglo-blue"]["auth"]["auth_url"] == "http://127.0.0.1:20200/v3"

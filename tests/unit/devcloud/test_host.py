@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
-from agglo_devcloud import host
+from agglo_devcloud import host, processes
 from agglo_devcloud.errors import HostError
 from agglo_devcloud.layout import LOOPBACK, Layout
 
@@ -35,6 +36,18 @@ def test_every_problem_is_told_at_once(layout: Layout, monkeypatch: pytest.Monke
     assert f"port {layout.port('keystone')} (keystone) is taken" in message
 
 
+def test_ports_of_the_clouds_own_lost_processes_are_no_problem(layout: Layout) -> None:
+    listen = "import socket, sys, time; s = socket.create_server((sys.argv[1], int(sys.argv[2]))); time.sleep(60)"
+    port = layout.port("keystone")
+    lost = processes.spawn(layout, "keystone", [sys.executable, "-c", listen, LOOPBACK, str(port)])
+    processes.wait_for(lambda: not host._is_free(port), "the listener", timeout=10, process=lost)
+    (layout.pids / "keystone").unlink()
+    assert host.port_problems(layout) != []
+    assert host._runs(layout)
+    processes.stop_strays(layout)
+    assert not host._runs(layout)
+
+
 def test_memory() -> None:
     assert host.memory_problems(ENOUGH) == []
     assert host.memory_problems(LITTLE) == ["free memory: 2.0 GiB; the cloud needs 6.0 GiB"]
@@ -58,3 +71,9 @@ def test_packages_are_read_from_the_file_that_setup_installs() -> None:
 
 def test_free_ports_are_no_problem(layout: Layout) -> None:
     assert host.port_problems(layout) == []
+
+
+def test_a_kernel_without_loop_devices_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(host, "_LOOP", tmp_path / "loop-control")
+    monkeypatch.setattr(host, "_load", lambda module: module != "loop")
+    assert host.kernel_problems() == [f"no {tmp_path}/loop-control: volumes need loop devices"]

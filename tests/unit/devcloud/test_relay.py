@@ -96,6 +96,9 @@ def test_what_a_cloud_relays() -> None:
     bastion = next(f for f in carried if f.source.port == layout.port("bastion"))
     assert bastion.source == End("", LOOPBACK, layout.port("bastion"))
     assert bastion.target == End("agglo-test1-ext", BASTION_ADDRESS, 22)
+    keystone = next(f for f in carried if f.source.port == layout.port("keystone"))
+    assert keystone.source == End("agglo-test1-ext", LOOPBACK, layout.port("keystone"))
+    assert keystone.target == End("", LOOPBACK, layout.port("keystone"))
     dns = [f for f in carried if f.target.port == layout.port("dns")]
     assert {(f.source.host, f.source.port, f.datagrams) for f in dns} == {
         ("198.51.100.1", 53, True),

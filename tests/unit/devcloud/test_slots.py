@@ -65,5 +65,34 @@ def test_a_wrong_name_is_refused_before_anything_is_written(register: Path) -> N
 def test_a_damaged_register_is_told(register: Path) -> None:
     register.mkdir(parents=True)
     (register / "3").write_text("{")
-    with pytest.raises(HostError, match="cannot be read"):
+    with pytest.raises(HostError, match="3 is damaged") as caught:
         slots.all_clouds()
+    assert "agglo dev reset" in caught.value.hint
+
+
+def test_a_region_is_a_cloud_beside_another_and_both_know() -> None:
+    first = slots.allot("test1")
+    second = slots.allot("test1", "r2")
+    assert (second.name, second.region, second.beside, second.slot) == ("test1r2", "r2", "test1", 2)
+    assert slots.find("test1r2") == second == slots.allot("test1", "r2") == slots.allot("test1r2")
+    other = slots.allot("test2")
+    assert slots.regions(first) == slots.regions(second) == [first, second]
+    assert slots.regions(other) == [other]
+    assert first.region == "RegionOne"
+
+
+@pytest.mark.parametrize("region", ["R2", "region2", "2", "a-b"])
+def test_a_region_with_a_wrong_name_is_refused(region: str, register: Path) -> None:
+    slots.allot("test1")
+    with pytest.raises(DevCloudError, match="no name for a region"):
+        slots.allot("test1", region)
+    assert [cloud.name for cloud in slots.all_clouds()] == ["test1"]
+
+
+def test_a_region_needs_the_cloud_that_it_is_beside_and_a_name_that_is_free() -> None:
+    with pytest.raises(DevCloudError, match="no embedded cloud 'test1'"):
+        slots.allot("test1", "r2")
+    slots.allot("test1")
+    slots.allot("test1r2")
+    with pytest.raises(HostError, match="already a cloud 'test1r2'"):
+        slots.allot("test1", "r2")

@@ -33,7 +33,7 @@ def test_a_generated_root_token_is_decoded() -> None:
 
 def test_the_authority_signs_for_the_clouds_names_for_at_most_90_days() -> None:
     role = vault_content.writes(LAYOUT)["pki/roles/agglo"]
-    assert role["allowed_domains"] == ["agglo.localhost"]
+    assert role["allowed_domains"] == ["agglo.localhost", "example"]
     assert role["max_ttl"] == "2160h"
     assert vault_content.acme()["dns_resolver"] == "198.51.100.1:53"
 

@@ -6,21 +6,22 @@ import contextlib
 import os
 import select
 import threading
+import time
 import uuid
 from typing import Any
 
 import os_resource_classes as orc
-from nova.compute import power_state
+from nova import exception
+from nova.compute import power_state, vm_states
 from nova.objects import fields
 from nova.virt import driver, event, hardware
+from oslo_concurrency import lockutils
 from oslo_log import log as logging
 from oslo_serialization import jsonutils
 from oslo_utils import versionutils
 
-from agglo_devcloud import compute, guests
-from agglo_devcloud.guests import Guest
-from agglo_devcloud.openstack.cloud import Cloud
-from agglo_devcloud.openstack.virt import images, nics, seed, switch
+from agglo_devcloud import compute, disks, guests
+from agglo_devcloud.openstack.virt import images, mend, moves, networks, rescue, seed, snapshots, switch, volumes
 from agglo_devcloud.processes import Process
 
 LOG = logging.getLogger(__name__)
@@ -28,37 +29,26 @@ LOG = logging.getLogger(__name__)
 # Generous: guests share this machine, and what they do not use costs nothing.
 _VCPUS, _MEMORY_MIB, _DISK_GIB = 64, 262_144, 10_000
 _CONSOLE_TAIL = 102_400  # octets, as libvirt's driver returns
-_cloud: Cloud | None = None
 
 
-def bind(cloud: Cloud) -> None:
-    """Say whose guests these are; before Nova makes the first driver."""
-    global _cloud  # noqa: PLW0603  # Nova constructs the driver and passes nothing of ours
-    _cloud = cloud
-
-
-class NspawnDriver(driver.ComputeDriver):
-    """Boot, stop, reboot, delete guests and plug their networks. No volumes, resize, rescue or migration."""
+class NspawnDriver(volumes.Volumes, snapshots.Snapshots, moves.Moves, rescue.Rescue):
+    """Boot, stop, reboot, delete guests and plug their networks; the rest is in the base classes."""
 
     capabilities = {  # noqa: RUF012  # Nova's own convention
         **driver.ComputeDriver.capabilities,
         "has_imagecache": True,
         "supports_attach_interface": True,
+        "supports_extend_volume": True,
         "supports_image_type_raw": True,
     }
-
-    def __init__(self, virtapi: Any, read_only: bool = False) -> None:
-        super().__init__(virtapi)
-        if _cloud is None:
-            raise RuntimeError("bind() comes first")
-        self._layout = _cloud.layout
 
     # Host
 
     def init_host(self, host: str) -> None:
-        """Take the compute host's name and keep its switch running."""
+        """Take the compute host's name, keep its switch running, and put right what a crash left of attachments."""
         self._host = next(known for known in compute.hosts(self._layout) if known.name == host)
         switch.watch(self._layout, self._host)
+        mend.in_background(self._layout, self._host)
 
     def cleanup_host(self, host: str) -> None:
         """Guests go on without Nova."""
@@ -66,6 +56,12 @@ class NspawnDriver(driver.ComputeDriver):
     def get_host_ip_addr(self) -> str:
         """Nobody connects to it."""
         return "127.0.0.1"
+
+    def get_host_uptime(self) -> str:
+        """This machine's, in the words of ``uptime``."""
+        up = int(time.clock_gettime(time.CLOCK_BOOTTIME))
+        load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
+        return f"up {up // 86_400} days, {up // 3600 % 24:02}:{up // 60 % 60:02}, load average: {load}"
 
     def get_available_nodes(self, refresh: bool = False) -> list[str]:
         """One node per host."""
@@ -106,9 +102,6 @@ class NspawnDriver(driver.ComputeDriver):
 
     # Guests
 
-    def _guest(self, instance: Any) -> Guest:
-        return Guest(self._layout, instance.uuid)
-
     def list_instance_uuids(self) -> list[str]:
         """This host's guests."""
         return [guest.uuid for guest in guests.all_guests(self._layout) if guest.host == self._host.name]
@@ -148,34 +141,54 @@ class NspawnDriver(driver.ComputeDriver):
         accel_info: Any = None,
     ) -> None:
         """Boot a new guest on the image."""
-        guest = self._guest(instance)
-        nics.plug_all(self._host, guest, network_info or [])
+        guest, wanted = self._guest(instance), volumes.wanted(instance, block_device_info)
+        networks.plug(self._host, guest, network_info or [])
         guests.mount(guest, self._host.name, images.ensure(self._layout, context, instance.image_ref))
         seed.write(guest.root, instance, injected_files, admin_password, network_info)
         if power_on:
-            self._start(instance)
+            self._start(instance, wanted)
 
-    def _start(self, instance: Any) -> None:
+    def _start(self, instance: Any, wanted: list[disks.Disk]) -> None:
         guest = self._guest(instance)
-        process = guests.start(guest, hostname=instance.hostname or guest.machine, memory_mib=instance.flavor.memory_mb)
-        self._watch(instance.uuid, process)
+        process = guests.start(
+            guest,
+            hostname=instance.hostname or guest.machine,
+            memory_mib=instance.flavor.memory_mb,
+            disks=disks.prepare(guest, wanted),
+        )
+        self._watch(instance, process)
 
-    def _watch(self, instance_uuid: str, process: Process) -> None:
-        """Tell Nova when the guest powers itself off."""
+    def _watch(self, instance: Any, process: Process) -> None:
+        """Look after a guest that ends by itself."""
         with contextlib.suppress(ProcessLookupError):
             ended = os.pidfd_open(process.pid)
-            threading.Thread(target=self._report_end, args=(instance_uuid, process.pid, ended), daemon=True).start()
+            threading.Thread(target=self._after_end, args=(instance, process.pid, ended), daemon=True).start()
 
-    def _report_end(self, instance_uuid: str, pid: int, ended: int) -> None:
+    def _after_end(self, instance: Any, pid: int, ended: int) -> None:
+        """Boot again a guest that asked for it; tell Nova of one that powered itself off."""
         select.select([ended], [], [])
         os.close(ended)
+        status = 0
         with contextlib.suppress(ChildProcessError):  # a guest from before Nova's restart is nobody's child
-            os.waitpid(pid, os.WNOHANG)
-        self.emit_event(event.LifecycleEvent(instance_uuid, event.EVENT_LIFECYCLE_STOPPED))
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, os.WNOHANG)[1])
+        if status == guests.REBOOT:
+            self._boot_again(instance)
+        else:
+            self.emit_event(event.LifecycleEvent(instance.uuid, event.EVENT_LIFECYCLE_STOPPED))
+
+    def _boot_again(self, instance: Any) -> None:
+        guest = self._guest(instance)
+        # the lock is that of Nova's manager, which may just have stopped or deleted the server
+        with lockutils.lock(instance.uuid, lock_file_prefix="nova-"), contextlib.suppress(exception.InstanceNotFound):
+            instance.refresh()
+            if instance.vm_state == vm_states.ACTIVE and guest.process() is None:
+                self._start(instance, disks.known(guest))
 
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
         """Shut it down."""
-        guests.stop(self._layout, [self._guest(instance)])
+        guest = self._guest(instance)
+        guests.stop(self._layout, [guest])
+        disks.release(guest)
 
     def power_on(
         self,
@@ -187,11 +200,14 @@ class NspawnDriver(driver.ComputeDriver):
         share_info: Any = None,
     ) -> None:
         """Boot it from its own files; nothing when it runs."""
+        self._boot(context, instance, network_info, volumes.wanted(instance, block_device_info))
+
+    def _boot(self, context: Any, instance: Any, network_info: Any, wanted: list[disks.Disk]) -> None:
         guest = self._guest(instance)
-        nics.plug_all(self._host, guest, network_info or [])
+        networks.plug(self._host, guest, network_info or [])
         guests.mount(guest, self._host.name, images.ensure(self._layout, context, instance.image_ref))
         if guest.process() is None:
-            self._start(instance)
+            self._start(instance, wanted)
 
     def reboot(
         self,
@@ -206,7 +222,7 @@ class NspawnDriver(driver.ComputeDriver):
     ) -> None:
         """Shut down and boot."""
         self.power_off(instance)
-        self.power_on(context, instance, network_info)
+        self.power_on(context, instance, network_info, block_device_info)
 
     def resume_state_on_host_boot(
         self,
@@ -217,7 +233,7 @@ class NspawnDriver(driver.ComputeDriver):
         block_device_info: Any = None,
     ) -> None:
         """Boot a guest that ran before the cloud went down."""
-        self.power_on(context, instance, network_info)
+        self.power_on(context, instance, network_info, block_device_info)
 
     def destroy(
         self,
@@ -231,10 +247,12 @@ class NspawnDriver(driver.ComputeDriver):
         """Stop it, unplug it, and delete its files if asked."""
         guest = self._guest(instance)
         guests.stop(self._layout, [guest])
-        for vif in network_info or []:
-            nics.unplug(self._host, guest, vif)
+        disks.release(guest)
+        self.unplug_vifs(instance, network_info)
         if destroy_disks:
             guests.remove(guest)
+        else:
+            guests.unmount(guest)
 
     def cleanup(
         self,
@@ -261,32 +279,27 @@ class NspawnDriver(driver.ComputeDriver):
     def plug_vifs(self, instance: Any, network_info: Any) -> None:
         """Plug again what a restarted switch lost; also watch the guest, since Nova calls it once as it starts."""
         guest = self._guest(instance)
-        nics.plug_all(self._host, guest, network_info or [])
+        networks.plug(self._host, guest, network_info or [])
         process = guest.process()
         if process:
-            self._watch(instance.uuid, process)
+            self._watch(instance, process)
 
     def unplug_vifs(self, instance: Any, network_info: Any) -> None:
         """Unplug all."""
-        for vif in network_info or []:
-            nics.unplug(self._host, self._guest(instance), vif)
+        networks.unplug(self._host, self._guest(instance), network_info or [])
 
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
         """Plug one more."""
-        nics.plug(self._host, self._guest(instance), vif)
+        networks.plug(self._host, self._guest(instance), [vif])
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Unplug one."""
-        nics.unplug(self._host, self._guest(instance), vif)
+        networks.unplug(self._host, self._guest(instance), [vif])
 
     # What Nova calls now and then
 
     def manage_image_cache(self, context: Any, all_instances: Any) -> None:
         """Unpacked images stay: a development cloud boots them again."""
-
-    def get_volume_connector(self, instance: Any) -> dict[str, Any]:
-        """Asked even where no volume is attached."""
-        return {"ip": "127.0.0.1", "initiator": "agglo", "host": self._host.name}
 
 
 def _inventory(total: int, ratio: float) -> dict[str, Any]:

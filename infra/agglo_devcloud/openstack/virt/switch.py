@@ -14,10 +14,10 @@ from oslo_log import log as logging
 
 from agglo_devcloud import ovn, processes
 from agglo_devcloud.compute import ComputeHost
-from agglo_devcloud.errors import DevCloudError
+from agglo_devcloud.errors import DevCloudError, StartError
 from agglo_devcloud.guests import Guest
 from agglo_devcloud.layout import Layout
-from agglo_devcloud.openstack.virt import nics
+from agglo_devcloud.openstack.virt import networks
 
 LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
@@ -43,10 +43,13 @@ def _watch(layout: Layout, host: ComputeHost) -> None:
 
 
 def replug(layout: Layout, host: ComputeHost) -> None:
-    """Plug the interfaces of all the host's guests into its new switch."""
+    """Plug the interfaces of all the host's guests into its new switch; one that is being deleted stops no other."""
     known = objects.InstanceList.get_by_host(context.get_admin_context(), host.name, expected_attrs=["info_cache"])
     for instance in known:
         guest = Guest(layout, instance.uuid)
         if guest.directory.is_dir():
-            nics.plug_all(host, guest, instance.get_network_info())
+            try:
+                networks.plug(host, guest, instance.get_network_info())
+            except StartError:
+                LOG.exception("guest %s was not plugged again", guest.uuid)
     LOG.info("the switch of %s has its %d guests again", host.name, len(known))

@@ -1,0 +1,14 @@
+"""What the checks know of the instance: a JSON file that agglo writes, named by AGGLO_CHECK_CONTEXT."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def context() -> dict[str, Any]:
+    """Facts about the instance: commune, metro, service, host and values, as the templates got them."""
+    return json.loads(Path(os.environ["AGGLO_CHECK_CONTEXT"]).read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""OpenStack's own tests, Tempest, against an embedded cloud: ``make tempest`` (docs/tempest.md)."""
